@@ -19,6 +19,7 @@
 //! | refresh-token family | lineage (one per login of a client; see [`session::Lineage`]) |
 //! | scope value | client scope |
 
+pub mod claims;
 pub mod client;
 pub mod entropy;
 pub mod event;
@@ -26,7 +27,9 @@ pub mod flow;
 pub mod group;
 pub mod ids;
 pub mod key;
+pub mod login;
 pub mod mapper;
+pub mod oauth;
 pub mod plan;
 pub mod realm;
 pub mod records;

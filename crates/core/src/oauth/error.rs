@@ -1,0 +1,155 @@
+//! The one error table of the OAuth endpoints: inner reason -> status, `error`, `error_description` (texts: Keycloak 26.4).
+//!
+//! A [`Reason`] names the fact; what the client sees is decided here and nowhere else.
+
+use std::borrow::Cow;
+
+/// What the client sees.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Wire {
+    /// HTTP status.
+    pub status: u16,
+    /// RFC 6749 §5.2 `error`.
+    pub error: &'static str,
+    /// `error_description`; `None` leaves the member out.
+    pub description: Option<Cow<'static, str>>,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident $(($field:ident))? => $status:literal $error:literal $($text:expr)?;)+) => {
+        /// Why an OAuth endpoint refused. One row of the table each.
+        #[derive(Clone, PartialEq, Eq, Debug)]
+        pub enum Reason {
+            $($(#[$doc])* $name $((reasons!(@string $field)))?,)+
+        }
+
+        impl Reason {
+            /// The table.
+            #[must_use]
+            pub fn wire(&self) -> Wire {
+                match self {
+                    $(Self::$name $(($field))? => Wire {
+                        status: $status,
+                        error: $error,
+                        description: reasons!(@text $($text)?),
+                    },)+
+                }
+            }
+
+            /// The row's name, for logs, metrics and `why`.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$name $((reasons!(@any $field)))? => stringify!($name),)+
+                }
+            }
+        }
+    };
+    (@string $field:ident) => { String };
+    (@any $field:ident) => { _ };
+    (@text) => { None };
+    (@text $text:expr) => { Some(Cow::from($text)) };
+}
+
+reasons! {
+    // --- token endpoint, shared phases -----------------------------------------------------------------------------
+    /// No `grant_type`.
+    MissingGrantType => 400 "invalid_request" "Missing form parameter: grant_type";
+    /// A `grant_type` nobody knows.
+    UnsupportedGrantType => 400 "unsupported_grant_type" "Unsupported grant_type";
+    /// A parameter stands there twice (RFC 6749 §3.2).
+    DuplicatedParameter => 400 "invalid_request" "duplicated parameter";
+    /// Client unknown, disabled or absent.
+    UnknownClient => 401 "invalid_client" "Invalid client or Invalid client credentials";
+    /// Secret missing or wrong, or the client may not authenticate at all (bearer-only).
+    BadClientCredentials => 401 "unauthorized_client" "Invalid client or Invalid client credentials";
+    /// `Authorization: Basic` that cannot be decoded.
+    UndecodableClientAuthentication => 400 "unauthorized_client" "Unexpected error when authenticating client";
+    /// A client of another protocol.
+    WrongClientProtocol => 400 "invalid_client" "Wrong client protocol.";
+    /// Scope words that the client does not have (RFC 6749 §3.3).
+    InvalidScopes(scopes) => 400 "invalid_scope" format!("Invalid scopes: {scopes}");
+    /// The realm is switched off.
+    RealmDisabled => 403 "access_denied" "Realm not enabled";
+    /// Plain http from outside.
+    HttpsRequired => 403 "invalid_request" "HTTPS required";
+    /// The store could not answer in time.
+    Unavailable => 503 "temporarily_unavailable" "The server is busy. Try again.";
+
+    // --- authorization code grant ----------------------------------------------------------------------------------
+    /// No `code`.
+    MissingCode => 400 "invalid_request" "Missing parameter: code";
+    /// Unknown, malformed, used or foreign code.
+    CodeNotValid => 400 "invalid_grant" "Code not valid";
+    /// Older than the realm's `accessCodeLifespan`.
+    CodeExpired => 400 "invalid_grant" "Code is expired";
+    /// The session behind the code is gone.
+    UserSessionNotFound => 400 "invalid_grant" "User session not found";
+    /// The user is gone.
+    UserNotFound => 400 "invalid_grant" "User not found";
+    /// The user is switched off.
+    UserDisabled => 400 "invalid_grant" "User disabled";
+    /// The session ended: logged out, idle, too old.
+    SessionNotActive => 400 "invalid_grant" "Session not active";
+    /// `redirect_uri` differs from the authorization request's.
+    IncorrectRedirectUri => 400 "invalid_grant" "Incorrect redirect_uri";
+    /// The code was given to another client.
+    CodeOfAnotherClient => 400 "invalid_grant" "Auth error: Found different client_id in clientSession";
+    /// The client may not use the code flow.
+    CodeFlowOff => 400 "invalid_grant" "Client not allowed to exchange code";
+    /// RFC 7636 §4.6: no verifier although there was a challenge.
+    PkceVerifierMissing => 400 "invalid_grant" "PKCE code verifier not specified";
+    /// A verifier although there was no challenge (PC-09).
+    PkceVerifierUnexpected => 400 "invalid_grant" "PKCE code verifier specified but challenge not present in authorization";
+    /// RFC 7636 §4.1: a verifier of wrong form.
+    PkceVerifierMalformed => 400 "invalid_grant" "PKCE verification failed: Invalid code verifier";
+    /// The verifier does not fit the challenge.
+    PkceMismatch => 400 "invalid_grant" "PKCE verification failed: Code mismatch";
+
+    // --- password grant --------------------------------------------------------------------------------------------
+    /// The client may not use direct grants.
+    DirectGrantOff => 400 "unauthorized_client" "Client not allowed for direct access grants";
+    /// The client asks users for consent, which this grant cannot show.
+    ConsentRequired => 400 "invalid_client" "Client requires user consent";
+    /// No `username`.
+    MissingUsername => 401 "invalid_request" "Missing parameter: username";
+    /// Unknown user, wrong password, locked out: one answer for all.
+    InvalidUserCredentials => 401 "invalid_grant" "Invalid user credentials";
+    /// The account is switched off.
+    AccountDisabled => 400 "invalid_grant" "Account disabled";
+    /// A required action is owed.
+    AccountNotSetUp => 400 "invalid_grant" "Account is not fully set up";
+
+    // --- refresh ---------------------------------------------------------------------------------------------------
+    /// No `refresh_token`.
+    MissingRefreshToken => 400 "invalid_request" "No refresh token";
+    /// Undecodable, badly signed, of another kind or realm.
+    InvalidRefreshToken => 400 "invalid_grant" "Invalid refresh token";
+    /// Past its `exp`.
+    RefreshTokenExpired => 400 "invalid_grant" "Token is not active";
+    /// Older than a not-before, or than the live token of its family.
+    StaleToken => 400 "invalid_grant" "Stale token";
+    /// Given to another client.
+    RefreshTokenOfAnotherClient => 400 "invalid_grant" "Invalid refresh token. Token client and authorized client don't match";
+    /// The client was detached from the session.
+    SessionWithoutClient => 400 "invalid_grant" "Session doesn't have required client";
+    /// Keycloak's `refreshTokenMaxReuse` is used up.
+    RefreshTokenReused => 400 "invalid_grant" "Maximum allowed refresh token reuse exceeded";
+    /// The token is older than the session.
+    RefreshTokenBeforeSession => 400 "invalid_grant" "Refresh token issued before the user session started";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_with_a_value_prints_it() {
+        let wire = Reason::InvalidScopes("x y".to_owned()).wire();
+        assert_eq!(
+            (wire.status, wire.error, wire.description.as_deref()),
+            (400, "invalid_scope", Some("Invalid scopes: x y"))
+        );
+        assert_eq!(Reason::InvalidScopes(String::new()).name(), "InvalidScopes");
+    }
+}

@@ -1,0 +1,8 @@
+//! The OAuth 2.0 and OpenID Connect endpoints as law.
+//!
+//! **Owns** parsing of parameters, the check table of each endpoint, the grants, and the one error table.
+//! **Does not own** HTTP answers (idp), storage (store), login steps ([`crate::login`]), claims ([`crate::claims`]).
+//! **Flow** [`params::Params`] -> check table -> proof types -> plan and answer, or a [`error::Reason`].
+
+pub mod error;
+pub mod params;
