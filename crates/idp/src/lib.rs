@@ -1,1 +1,72 @@
-//! portcullis-idp
+//! # portcullis-idp: Keycloak's face
+//!
+//! **Owns** the identity provider's HTTP: `/realms/...`, login pages, `/admin/realms`, realm files.
+//!
+//! **Does not own** the rules (`portcullis-core`), SQL (`portcullis-store`), listeners and TLS (the binary).
+//!
+//! **Flow** a handler loads the records, calls the law's `decide`, gives its plan to `store.apply`, then answers. [`routes`] is the table of contents.
+
+mod authorize;
+mod bearer;
+mod extract;
+pub mod import;
+mod keys;
+mod login;
+mod logout;
+pub mod pages;
+mod password;
+mod public;
+mod respond;
+mod routes;
+mod state;
+mod token;
+mod userinfo;
+
+pub mod admin;
+
+use std::sync::Arc;
+
+use axum::Router;
+
+pub use extract::Peer;
+pub use keys::{BadKey, KeyRing};
+pub use password::PasswordPool;
+pub use state::{Deps, IdpConfig, RealmView};
+
+use state::App;
+
+/// The identity provider.
+#[derive(Clone)]
+pub struct Idp {
+    app: Arc<App>,
+}
+
+/// Why the idp cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A theme that cannot be rendered.
+    #[error("theme: {0}")]
+    Theme(#[from] pages::ThemeError),
+    /// The store did not answer.
+    #[error("storage: {0}")]
+    Storage(String),
+}
+
+impl Idp {
+    /// Wires the idp over an open store.
+    ///
+    /// # Errors
+    /// A broken theme; a store that cannot finish what an earlier process began.
+    pub async fn open(deps: Deps) -> Result<Self, StartError> {
+        let pages = pages::Pages::new(deps.config.theme.as_deref())?;
+        let app = Arc::new(App::new(deps, pages));
+        app.db.finish_removals().await.map_err(|e| StartError::Storage(e.to_string()))?;
+        Ok(Self { app })
+    }
+
+    /// Every route of the face.
+    #[must_use]
+    pub fn router(&self) -> Router {
+        routes::router(Arc::clone(&self.app))
+    }
+}

@@ -1,0 +1,71 @@
+//! Keycloak's cookies: names, attributes and their order (`Version=1;Path=..;..`, surface §1.6).
+
+use http::{HeaderMap, HeaderValue};
+
+/// Signed id of the browser's login flows.
+pub(crate) const AUTH_SESSION_ID: &str = "AUTH_SESSION_ID";
+/// Digest of the flow's id that scripts may read.
+pub(crate) const KC_AUTH_SESSION_HASH: &str = "KC_AUTH_SESSION_HASH";
+/// Sealed copy of the validated request, used only to start over.
+pub(crate) const KC_RESTART: &str = "KC_RESTART";
+/// The single sign-on cookie.
+pub(crate) const KEYCLOAK_IDENTITY: &str = "KEYCLOAK_IDENTITY";
+/// Digest of the session id for the session iframe.
+pub(crate) const KEYCLOAK_SESSION: &str = "KEYCLOAK_SESSION";
+/// The remembered user name.
+pub(crate) const KEYCLOAK_REMEMBER_ME: &str = "KEYCLOAK_REMEMBER_ME";
+
+/// How a cookie is set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attributes {
+    /// Seconds; `None` is a session cookie.
+    pub(crate) max_age: Option<i64>,
+    /// Whether scripts are kept away.
+    pub(crate) http_only: bool,
+}
+
+/// Appends `Set-Cookie`. In a secure context (https, or a loopback host) `Secure;SameSite=None`, else `SameSite=Lax` (Keycloak 26.4).
+pub(crate) fn set(headers: &mut HeaderMap, realm: &str, secure: bool, name: &str, value: &str, attributes: Attributes) {
+    use std::fmt::Write as _;
+    let mut text = format!("{name}={value};Version=1;Path=/realms/{realm}/");
+    if let Some(age) = attributes.max_age {
+        let _ = write!(text, ";Max-Age={age}");
+    }
+    if secure {
+        text.push_str(";Secure");
+    }
+    if attributes.http_only {
+        text.push_str(";HttpOnly");
+    }
+    text.push_str(if secure { ";SameSite=None" } else { ";SameSite=Lax" });
+    append(headers, &text);
+}
+
+/// Appends the deletion of a cookie (no Expires, Secure or SameSite: Keycloak 26.4).
+pub(crate) fn delete(headers: &mut HeaderMap, realm: &str, name: &str) {
+    append(headers, &format!("{name}=;Version=1;Path=/realms/{realm}/;Max-Age=0"));
+}
+
+fn append(headers: &mut HeaderMap, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.append(http::header::SET_COOKIE, value);
+    }
+}
+
+/// A cookie of the request. Two of one name are none (SE-10); a nameless or oddly prefixed one never matches (SE-11).
+pub(crate) fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for header in headers.get_all(http::header::COOKIE) {
+        for pair in header.to_str().ok()?.split(';') {
+            let Some((key, value)) = pair.trim_matches(' ').split_once('=') else { continue };
+            if key != name {
+                continue;
+            }
+            if found.is_some() {
+                return None;
+            }
+            found = Some(value);
+        }
+    }
+    found
+}

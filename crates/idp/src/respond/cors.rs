@@ -1,0 +1,94 @@
+//! CORS as Keycloak 26.4 answers it: the origin is echoed, never `*`; an origin that is not allowed gets no header at all.
+
+use axum::response::Response;
+use http::header::{ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use portcullis_core::client::Client;
+
+use super::empty;
+
+/// Which origins may read an answer.
+#[derive(Clone, Debug)]
+pub(crate) enum Allowed {
+    /// Any: public documents, and errors before the client is known.
+    Any,
+    /// These, as `scheme://host[:port]`.
+    Only(Vec<String>),
+    /// None.
+    Nobody,
+}
+
+impl Allowed {
+    /// The origins of a client: `+` stands for those of its redirect URIs, `*` for any (surface §1.2).
+    pub(crate) fn of(client: &Client) -> Self {
+        let mut origins = Vec::new();
+        for entry in &client.web_origins {
+            match entry.as_str() {
+                "*" => return Self::Any,
+                "+" => origins.extend(redirect_origins(client)),
+                origin => origins.push(origin.trim_end_matches('/').to_owned()),
+            }
+        }
+        Self::Only(origins)
+    }
+
+    fn permits(&self, origin: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Only(list) => list.iter().any(|o| o == origin),
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// The origins of a client's redirect URIs, relative ones resolved against its root.
+pub(crate) fn redirect_origins(client: &Client) -> Vec<String> {
+    let root = client.settings.root_url.as_deref().unwrap_or_default();
+    let mut origins: Vec<String> = client
+        .redirect_uris
+        .iter()
+        .map(|uri| if uri.starts_with('/') { root } else { uri.as_str() })
+        .filter_map(|uri| url::Url::parse(uri.trim_end_matches('*')).ok())
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
+        .map(|url| url.origin().ascii_serialization())
+        .collect();
+    origins.dedup();
+    origins
+}
+
+/// Adds the headers of a plain (not preflight) answer. `exposed` is the value of `Access-Control-Expose-Headers`, if any.
+pub(crate) fn add(response: &mut Response, request: &HeaderMap, allowed: &Allowed, exposed: Option<&'static str>) {
+    let Some(origin) = single_origin(request) else { return };
+    if !origin.to_str().is_ok_and(|o| allowed.permits(o)) {
+        return;
+    }
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    if let Some(exposed) = exposed {
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
+    }
+}
+
+fn single_origin(request: &HeaderMap) -> Option<&HeaderValue> {
+    let mut all = request.get_all(ORIGIN).iter();
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}
+
+const ALLOW_HEADERS: &str = "Origin, Accept, X-Requested-With, Content-Type, Access-Control-Request-Method, \
+                             Access-Control-Request-Headers, DPoP, Authorization";
+
+/// A preflight is answered 200 for any origin; `methods` depends on the endpoint (surface §1.2).
+pub(crate) fn preflight(request: &HeaderMap, methods: &'static str) -> Response {
+    let mut response = empty(StatusCode::OK);
+    if let Some(origin) = single_origin(request) {
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        headers.insert("access-control-allow-methods", HeaderValue::from_static(methods));
+        headers.insert("access-control-allow-headers", HeaderValue::from_static(ALLOW_HEADERS));
+        headers.insert("access-control-max-age", HeaderValue::from_static("3600"));
+    }
+    response
+}

@@ -1,0 +1,104 @@
+//! Answers: OAuth JSON, Keycloak's error families, pages, redirects, and the security headers that go with each.
+//!
+//! **Owns** status, headers and bytes. **Does not own** which refusal it is ([`portcullis_core::oauth::error`]) nor the pages' text.
+
+pub(crate) mod cookies;
+pub(crate) mod cors;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use portcullis_core::oauth::error::Reason;
+use serde::Serialize;
+
+/// Which security headers an answer carries (profiles of the recordings, Keycloak 26.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shield {
+    /// JSON: frame options, nosniff, HSTS, referrer.
+    Api,
+    /// `Api` without frame options: redirects of `/auth`, 204, preflights.
+    Bare,
+}
+
+const FRAME: (&str, &str) = ("x-frame-options", "SAMEORIGIN");
+const BARE: [(&str, &str); 3] = [
+    ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+    ("referrer-policy", "no-referrer"),
+];
+
+/// Adds the security headers of a profile.
+pub(crate) fn shield(headers: &mut HeaderMap, kind: Shield) {
+    let mut put = |(name, value): (&'static str, &'static str)| {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    };
+    if kind == Shield::Api {
+        put(FRAME);
+    }
+    BARE.into_iter().for_each(put);
+}
+
+/// A JSON answer with the `api` headers and nothing about caching.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    raw_json(status, serde_json::to_vec(body).unwrap_or_default())
+}
+
+/// A JSON answer from bytes.
+pub(crate) fn raw_json(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    shield(response.headers_mut(), Shield::Api);
+    response
+}
+
+/// RFC 6749 §5.1: a JSON answer that nobody may keep.
+pub(crate) fn oauth_json(status: StatusCode, body: &impl Serialize) -> Response {
+    let mut response = json(status, body);
+    no_store(response.headers_mut());
+    response
+}
+
+/// `Cache-Control: no-store` and `Pragma: no-cache`.
+pub(crate) fn no_store(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+}
+
+/// A row of the error table as an OAuth answer.
+pub(crate) fn oauth_error(reason: &Reason) -> Response {
+    let wire = reason.wire();
+    tracing::debug!(reason = reason.name(), "refused");
+    let mut body = serde_json::Map::new();
+    body.insert("error".to_owned(), wire.error.into());
+    if let Some(text) = wire.description {
+        body.insert("error_description".to_owned(), text.into_owned().into());
+    }
+    oauth_json(StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
+}
+
+/// Keycloak's generic family: `{"error": text}`.
+pub(crate) fn generic_error(status: StatusCode, text: &str) -> Response {
+    json(status, &serde_json::json!({ "error": text }))
+}
+
+/// Keycloak's admin family: `{"errorMessage": text}`.
+pub(crate) fn admin_error(status: StatusCode, text: &str) -> Response {
+    json(status, &serde_json::json!({ "errorMessage": text }))
+}
+
+/// An empty answer with the `bare` headers.
+pub(crate) fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    shield(response.headers_mut(), Shield::Bare);
+    response
+}
+
+/// The store did not answer: 503 with `Retry-After`.
+pub(crate) fn unavailable() -> Response {
+    let mut response = oauth_error(&Reason::Unavailable);
+    response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
+    response
+}

@@ -1,0 +1,152 @@
+//! What every handler has: the store, the clock, the configuration and the cached picture of each realm.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use portcullis_core::entropy::Entropy;
+use portcullis_core::records::RealmRecords;
+use portcullis_core::time::{Clock, Now};
+use portcullis_store::{Db, Ephemeral};
+use tokio::sync::Mutex;
+
+use crate::keys::KeyRing;
+use crate::pages::Pages;
+use crate::password::PasswordPool;
+
+/// What the idp is built from.
+#[derive(Clone)]
+pub struct Deps {
+    /// Durable storage.
+    pub db: Db,
+    /// Short-lived values.
+    pub ephemeral: Arc<dyn Ephemeral>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Random bytes.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings.
+    pub config: IdpConfig,
+}
+
+/// Settings of the idp face.
+#[derive(Clone, Debug)]
+pub struct IdpConfig {
+    /// The address users see (`https://login.example.com`), without a trailing slash. `None`: taken from the request's `Host`.
+    pub public_url: Option<String>,
+    /// Also answer under the old `/auth` prefix.
+    pub legacy_auth_prefix: bool,
+    /// A folder that overrides templates, messages and style.
+    pub theme: Option<PathBuf>,
+    /// Password hashes at once (one per core).
+    pub hash_threads: usize,
+    /// Whether `/admin` and the master realm answer on this router (they may live on a listener of their own).
+    pub serve_admin: bool,
+}
+
+impl Default for IdpConfig {
+    fn default() -> Self {
+        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2, serve_admin: true }
+    }
+}
+
+/// One realm's configuration with its keys parsed.
+pub struct RealmView {
+    /// The stored picture.
+    pub records: RealmRecords,
+    /// Parsed keys and prebuilt key documents.
+    pub keys: KeyRing,
+}
+
+struct Cached {
+    generation: u64,
+    realms: HashMap<String, Option<Arc<RealmView>>>,
+}
+
+/// Shared state of all handlers.
+pub(crate) struct App {
+    pub(crate) db: Db,
+    pub(crate) ephemeral: Arc<dyn Ephemeral>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) config: IdpConfig,
+    pub(crate) pages: Pages,
+    pub(crate) passwords: PasswordPool,
+    cached: ArcSwap<Cached>,
+    loading: Mutex<()>,
+}
+
+/// The store did not answer: the request ends with 503.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unavailable;
+
+/// Realms kept parsed; beyond it the cache starts over (DS-14).
+const MAX_CACHED_REALMS: usize = 1000;
+
+impl App {
+    pub(crate) fn new(deps: Deps, pages: Pages) -> Self {
+        let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
+        Self {
+            db: deps.db,
+            ephemeral: deps.ephemeral,
+            clock: deps.clock,
+            entropy: deps.entropy,
+            config: deps.config,
+            pages,
+            passwords,
+            cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
+            loading: Mutex::new(()),
+        }
+    }
+
+    /// The request's one reading of the clock.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A realm by name, from the cache while nothing was changed.
+    pub(crate) async fn realm(&self, name: &str) -> Result<Option<Arc<RealmView>>, Unavailable> {
+        if let Some(view) = self.cached_realm(name) {
+            return Ok(view);
+        }
+        let _one_loader = self.loading.lock().await;
+        if let Some(view) = self.cached_realm(name) {
+            return Ok(view);
+        }
+        // Read before loading: a change in between makes the entry stale at once instead of stale for good.
+        let generation = self.db.config_generation();
+        let records = self.db.realm_records(name).await.map_err(|_| Unavailable)?;
+        let view = match records {
+            Some(records) => {
+                let keys = KeyRing::new(&records).map_err(|error| {
+                    tracing::error!(realm = name, %error, "a realm key cannot be used");
+                    Unavailable
+                })?;
+                Some(Arc::new(RealmView { records, keys }))
+            }
+            None => None,
+        };
+        self.remember(name, generation, view.clone());
+        Ok(view)
+    }
+
+    fn cached_realm(&self, name: &str) -> Option<Option<Arc<RealmView>>> {
+        let cached = self.cached.load();
+        if cached.generation != self.db.config_generation() {
+            return None;
+        }
+        cached.realms.get(name).cloned()
+    }
+
+    fn remember(&self, name: &str, generation: u64, view: Option<Arc<RealmView>>) {
+        let old = self.cached.load();
+        let mut realms = if old.generation == generation && old.realms.len() < MAX_CACHED_REALMS {
+            old.realms.clone()
+        } else {
+            HashMap::new()
+        };
+        realms.insert(name.to_owned(), view);
+        self.cached.store(Arc::new(Cached { generation, realms }));
+    }
+}
