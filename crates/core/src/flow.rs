@@ -49,3 +49,24 @@ pub struct IssuedCode {
     /// RFC 9449 §10.
     pub dpop_jkt: Option<String>,
 }
+
+impl ChallengeMethod {
+    /// The wire word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::S256 => "S256",
+        }
+    }
+
+    /// From the wire word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "plain" => Some(Self::Plain),
+            "S256" => Some(Self::S256),
+            _ => None,
+        }
+    }
+}

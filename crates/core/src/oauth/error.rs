@@ -76,6 +76,58 @@ reasons! {
     /// The store could not answer in time.
     Unavailable => 503 "temporarily_unavailable" "The server is busy. Try again.";
 
+    // --- authorization endpoint: shown as a page, nothing may be sent to the client ----------------------------------
+    /// No or repeated `client_id`, unreadable parameters, a request object this server does not take.
+    InvalidRequest => 400 "invalid_request" "Invalid Request";
+    /// No such client.
+    ClientNotFound => 400 "unauthorized_client" "Client not found.";
+    /// The client is switched off.
+    ClientDisabled => 400 "unauthorized_client" "Client disabled.";
+    /// A bearer-only client has no login.
+    BearerOnlyLogin => 403 "unauthorized_client" "Bearer-only applications are not allowed to initiate browser login";
+    /// `redirect_uri` is absent or not registered.
+    InvalidRedirectUri => 400 "invalid_request" "Invalid parameter: redirect_uri";
+
+    // --- authorization endpoint: sent to the matched redirect URI -----------------------------------------------------
+    /// No `response_type`.
+    MissingResponseType => 400 "invalid_request" "Missing parameter: response_type";
+    /// A `response_type` that this server or realm does not give.
+    UnsupportedResponseType => 400 "unsupported_response_type";
+    /// A `response_mode` nobody knows.
+    InvalidResponseMode => 400 "invalid_request" "Invalid parameter: response_mode";
+    /// Tokens do not travel in a query.
+    QueryModeForTokens => 400 "invalid_request" "Response_mode 'query' not allowed for implicit or hybrid flow";
+    /// The client has no code flow.
+    StandardFlowOff => 400 "unauthorized_client" "Client is not allowed to initiate browser login with given response_type. Standard flow is disabled for the client.";
+    /// The client has no implicit flow.
+    ImplicitFlowOff => 400 "unauthorized_client" "Client is not allowed to initiate browser login with given response_type. Implicit flow is disabled for the client.";
+    /// OIDC Core §3.2.2.1: an ID token in the front channel needs a nonce.
+    MissingNonce => 400 "invalid_request" "Missing parameter: nonce";
+    /// RFC 9126 §5: this client must push its requests.
+    PushedRequestRequired => 400 "invalid_request" "Pushed Authorization Request is only allowed.";
+    /// RFC 7636 §4.4.1.
+    MissingCodeChallengeMethod => 400 "invalid_request" "Missing parameter: code_challenge_method";
+    /// RFC 7636 §4.4.1.
+    MissingCodeChallenge => 400 "invalid_request" "Missing parameter: code_challenge";
+    /// A challenge of wrong form.
+    InvalidCodeChallenge => 400 "invalid_request" "Invalid parameter: code_challenge";
+    /// Neither `S256` nor (where allowed) `plain`.
+    InvalidCodeChallengeMethod => 400 "invalid_request" "Invalid parameter: code_challenge_method";
+    /// Not the method the client is bound to.
+    CodeChallengeMethodMismatch => 400 "invalid_request" "Invalid parameter: code challenge method is not matching the configured one";
+    /// OIDC Core §3.1.2.1: `none` stands alone.
+    PromptNoneCombined => 400 "invalid_request" "Invalid parameter: prompt";
+    /// A value over the limit (SE-21).
+    ParameterTooLong(name) => 400 "invalid_request" format!("Invalid parameter: {name}");
+    /// `prompt=none` and nobody is logged in (OIDC Core §3.1.2.6).
+    LoginRequired => 400 "login_required";
+    /// `prompt=none` and the user would have to act.
+    InteractionRequired => 400 "interaction_required";
+    /// The user said no.
+    AccessDenied => 400 "access_denied";
+    /// A page of a flow that ended in another tab (Keycloak 26.4).
+    AuthenticationExpired => 400 "temporarily_unavailable" "authentication_expired";
+
     // --- authorization code grant ----------------------------------------------------------------------------------
     /// No `code`.
     MissingCode => 400 "invalid_request" "Missing parameter: code";

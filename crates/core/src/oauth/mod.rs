@@ -4,5 +4,8 @@
 //! **Does not own** HTTP answers (idp), storage (store), login steps ([`crate::login`]), claims ([`crate::claims`]).
 //! **Flow** [`params::Params`] -> check table -> proof types -> plan and answer, or a [`error::Reason`].
 
+pub mod authorize;
 pub mod error;
 pub mod params;
+pub mod redirect_uri;
+pub mod response_mode;

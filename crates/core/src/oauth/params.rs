@@ -54,10 +54,7 @@ impl Params {
     /// The value of `name`, empty or not. Of repetitions the first.
     #[must_use]
     pub fn raw(&self, name: &str) -> Option<&str> {
-        self.pairs
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
+        self.pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
 
     /// Whether `name` stands in the request at all.
@@ -70,11 +67,7 @@ impl Params {
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
         self.pairs.iter().enumerate().find_map(|(i, (name, _))| {
-            self.pairs
-                .iter()
-                .skip(i + 1)
-                .any(|(other, _)| other == name)
-                .then_some(name.as_str())
+            self.pairs.iter().skip(i + 1).any(|(other, _)| other == name).then_some(name.as_str())
         })
     }
 
@@ -92,11 +85,7 @@ impl Params {
 
 fn decode(text: &[u8]) -> Result<String, BadParams> {
     let plain: Cow<'_, [u8]> = if text.contains(&b'+') {
-        Cow::Owned(
-            text.iter()
-                .map(|b| if *b == b'+' { b' ' } else { *b })
-                .collect(),
-        )
+        Cow::Owned(text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect())
     } else {
         Cow::Borrowed(text)
     };
@@ -113,17 +102,11 @@ fn decode(text: &[u8]) -> Result<String, BadParams> {
         out.push(high * 16 + low);
     }
     let text = String::from_utf8(out).map_err(|_| BadParams::Malformed)?;
-    if text.contains('\0') {
-        Err(BadParams::Malformed)
-    } else {
-        Ok(text)
-    }
+    if text.contains('\0') { Err(BadParams::Malformed) } else { Ok(text) }
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte)
-        .to_digit(16)
-        .and_then(|d| u8::try_from(d).ok())
+    char::from(byte).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
 #[cfg(test)]
@@ -135,21 +118,14 @@ mod tests {
         let params = Params::parse(b"a=1+2%203&b=%C3%A9&c&d=&&a=x%3Dy").unwrap();
         assert_eq!(params.get("a"), Some("1 2 3"));
         assert_eq!(params.get("b"), Some("\u{e9}"));
-        assert_eq!(
-            (params.get("c"), params.raw("c"), params.raw("d")),
-            (None, Some(""), Some(""))
-        );
+        assert_eq!((params.get("c"), params.raw("c"), params.raw("d")), (None, Some(""), Some("")));
         assert_eq!((params.repeated(), params.count("a")), (Some("a"), 2));
     }
 
     #[test]
     fn te_15_broken_encodings_are_refused() {
         for bad in [&b"a=%"[..], b"a=%4", b"a=%zz", b"a=%ff", b"a=%00", b"%00=1"] {
-            assert_eq!(
-                Params::parse(bad).err(),
-                Some(BadParams::Malformed),
-                "{bad:?}"
-            );
+            assert_eq!(Params::parse(bad).err(), Some(BadParams::Malformed), "{bad:?}");
         }
     }
 
@@ -157,9 +133,6 @@ mod tests {
     fn ds_02_too_many_parameters_are_refused() {
         let at_limit = vec!["a=1"; MAX_PARAMETERS].join("&");
         assert!(Params::parse(at_limit.as_bytes()).is_ok());
-        assert_eq!(
-            Params::parse(format!("{at_limit}&a=1").as_bytes()).err(),
-            Some(BadParams::TooMany)
-        );
+        assert_eq!(Params::parse(format!("{at_limit}&a=1").as_bytes()).err(), Some(BadParams::TooMany));
     }
 }

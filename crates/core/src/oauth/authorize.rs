@@ -1,0 +1,270 @@
+//! The authorization endpoint (RFC 6749 §3.1, OIDC Core §3.1.2) as a table of checks.
+//!
+//! Order is law: parse -> client -> redirect URI -> everything else. Only after the third may an error travel by redirect.
+
+mod checks;
+mod prompt;
+
+pub use prompt::Prompt;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Reason;
+use super::params::Params;
+use super::redirect_uri::{MatchedRedirectUri, Matching};
+use super::response_mode::ResponseMode;
+use crate::client::Client;
+use crate::flow::CodeChallenge;
+use crate::ids::ClientUuid;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
+
+/// Longest value of a parameter, bytes (SE-21; Keycloak 26.4 has the same number).
+pub const MAX_VALUE: usize = 4000;
+
+/// Most words in `scope` (DS-13).
+pub const MAX_SCOPES: usize = 100;
+
+/// A request that passed every check, as data: kept in the login flow and, sealed, in the restart cookie.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct AuthorizeRequest {
+    /// Keycloak's id of the client.
+    pub client: ClientUuid,
+    /// `client_id`
+    pub client_id: String,
+    /// `redirect_uri` as sent; `None` when the only registered one was meant.
+    pub redirect_uri: Option<String>,
+    /// `response_mode`, asked or default.
+    pub response_mode: ResponseMode,
+    /// `scope` as sent (empty when absent).
+    pub scope: String,
+    /// `state`, even when empty.
+    pub state: Option<String>,
+    /// `nonce`
+    pub nonce: Option<String>,
+    /// `prompt`
+    pub prompt: Prompt,
+    /// `max_age`, seconds.
+    pub max_age: Option<i64>,
+    /// `login_hint`
+    pub login_hint: Option<String>,
+    /// `acr_values`, in order of preference.
+    pub acr_values: Vec<String>,
+    /// `ui_locales`, in order of preference.
+    pub ui_locales: Vec<String>,
+    /// RFC 7636.
+    pub challenge: Option<CodeChallenge>,
+    /// RFC 9449 §10.
+    pub dpop_jkt: Option<String>,
+}
+
+/// Proof that a request passed the table against the realm as it is now.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ValidAuthorize {
+    request: AuthorizeRequest,
+    redirect: MatchedRedirectUri,
+}
+
+impl ValidAuthorize {
+    /// The request.
+    #[must_use]
+    pub fn request(&self) -> &AuthorizeRequest {
+        &self.request
+    }
+
+    /// Where the answer goes.
+    #[must_use]
+    pub fn redirect(&self) -> &MatchedRedirectUri {
+        &self.redirect
+    }
+}
+
+/// Why a request goes no further, and who may be told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// Shown by this server; nothing goes to the client.
+    Page(Reason),
+    /// Sent to the matched redirect URI.
+    Redirect {
+        /// Where to.
+        to: MatchedRedirectUri,
+        /// How.
+        mode: ResponseMode,
+        /// `state` to give back.
+        state: Option<String>,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// The doors that share the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Door {
+    /// The authorization endpoint itself.
+    Authorize,
+    /// Data of this server that comes back (restart cookie, login flow): judged as a fresh request (AZ-07).
+    Restart,
+}
+
+/// What the checks look at and fill in.
+struct Draft<'a> {
+    records: &'a RealmRecords,
+    base: &'a str,
+    params: &'a Params,
+    client: Option<&'a Client>,
+    redirect: Option<MatchedRedirectUri>,
+    response_type: ResponseType,
+    mode: ResponseMode,
+    challenge: Option<CodeChallenge>,
+    max_age: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct ResponseType {
+    code: bool,
+    front_tokens: bool,
+}
+
+type Check = fn(&mut Draft<'_>) -> Result<(), Reason>;
+
+use Door::{Authorize, Restart};
+
+/// The table: name, check, doors. Up to `redirect_uri` a refusal is a page, from there on it travels.
+const TABLE: &[(&str, Check, &[Door])] = &[
+    ("client_id", checks::client_id, &[Authorize, Restart]),
+    ("client", checks::client, &[Authorize, Restart]),
+    ("request object", checks::request_object, &[Authorize, Restart]),
+    ("max_age", checks::max_age, &[Authorize, Restart]),
+    ("redirect_uri", checks::redirect_uri, &[Authorize, Restart]),
+    // --- from here on the client may be told ---
+    ("lengths", checks::lengths, &[Authorize, Restart]),
+    ("response_mode known", checks::response_mode_word, &[Authorize, Restart]),
+    ("repeated", checks::repeated, &[Authorize, Restart]),
+    ("response_type", checks::response_type, &[Authorize, Restart]),
+    ("response_mode", checks::response_mode, &[Authorize, Restart]),
+    ("flow allowed", checks::flow_allowed, &[Authorize, Restart]),
+    ("response_type given", checks::response_type_given, &[Authorize, Restart]),
+    ("pushed", checks::pushed, &[Authorize, Restart]),
+    ("scope", checks::scope, &[Authorize, Restart]),
+    ("prompt", checks::prompt, &[Authorize, Restart]),
+    ("code_challenge", checks::code_challenge, &[Authorize, Restart]),
+];
+
+/// Runs the table over a request.
+///
+/// # Errors
+/// The first check that refuses, with who may be told.
+pub fn decide(records: &RealmRecords, base: &str, params: &Params) -> Result<ValidAuthorize, Refusal> {
+    run(records, base, params, Door::Authorize)
+}
+
+/// Runs the table again over a request that this server kept (AZ-07, AZ-21): a client disabled or a URI removed meanwhile refuses.
+///
+/// # Errors
+/// As [`decide`].
+pub fn revalidate(records: &RealmRecords, base: &str, request: &AuthorizeRequest) -> Result<ValidAuthorize, Refusal> {
+    run(records, base, &request.to_params(), Door::Restart)
+}
+
+fn run(records: &RealmRecords, base: &str, params: &Params, door: Door) -> Result<ValidAuthorize, Refusal> {
+    let mut draft = Draft::new(records, base, params);
+    for (_, check, _) in TABLE.iter().filter(|(_, _, doors)| doors.contains(&door)) {
+        check(&mut draft).map_err(|reason| draft.refusal(reason))?;
+    }
+    draft.finish()
+}
+
+impl<'a> Draft<'a> {
+    fn new(records: &'a RealmRecords, base: &'a str, params: &'a Params) -> Self {
+        Self {
+            records,
+            base,
+            params,
+            client: None,
+            redirect: None,
+            response_type: ResponseType { code: true, front_tokens: false },
+            mode: ResponseMode::Query,
+            challenge: None,
+            max_age: None,
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        self.records.realm.profile()
+    }
+
+    fn matching(&self, client: &'a Client) -> Matching<'a> {
+        Matching { client, profile: self.profile(), base: self.base }
+    }
+
+    fn refusal(&self, reason: Reason) -> Refusal {
+        match &self.redirect {
+            None => Refusal::Page(reason),
+            Some(to) => {
+                let state = self.params.raw("state").filter(|s| s.len() <= MAX_VALUE).map(str::to_owned);
+                Refusal::Redirect { to: to.clone(), mode: self.mode, state, reason }
+            }
+        }
+    }
+
+    fn finish(self) -> Result<ValidAuthorize, Refusal> {
+        let (Some(client), Some(redirect)) = (self.client, self.redirect.clone()) else {
+            return Err(Refusal::Page(Reason::InvalidRequest));
+        };
+        let words = |name| self.params.get(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let text = |name| self.params.get(name).map(str::to_owned);
+        let request = AuthorizeRequest {
+            client: client.id.clone(),
+            client_id: client.client_id.clone(),
+            redirect_uri: text("redirect_uri"),
+            response_mode: self.mode,
+            scope: text("scope").unwrap_or_default(),
+            state: self.params.raw("state").map(str::to_owned),
+            nonce: text("nonce"),
+            prompt: Prompt::parse(self.params.get("prompt").unwrap_or_default()),
+            max_age: self.max_age,
+            login_hint: text("login_hint"),
+            acr_values: words("acr_values"),
+            ui_locales: words("ui_locales"),
+            challenge: self.challenge,
+            dpop_jkt: text("dpop_jkt"),
+        };
+        Ok(ValidAuthorize { request, redirect })
+    }
+}
+
+impl AuthorizeRequest {
+    /// The request as parameters again, for [`revalidate`].
+    fn to_params(&self) -> Params {
+        let mode = match self.response_mode {
+            ResponseMode::Query => "query",
+            ResponseMode::Fragment => "fragment",
+            ResponseMode::FormPost => "form_post",
+        };
+        let mut pairs = vec![("client_id", self.client_id.clone()), ("response_type", "code".to_owned())];
+        pairs.push(("response_mode", mode.to_owned()));
+        let mut put = |name, value: Option<String>| {
+            if let Some(value) = value {
+                pairs.push((name, value));
+            }
+        };
+        put("redirect_uri", self.redirect_uri.clone());
+        put("scope", Some(self.scope.clone()).filter(|s| !s.is_empty()));
+        put("state", self.state.clone());
+        put("nonce", self.nonce.clone());
+        put("prompt", self.prompt.to_param());
+        put("max_age", self.max_age.map(|n| n.to_string()));
+        put("login_hint", self.login_hint.clone());
+        put("acr_values", Some(self.acr_values.join(" ")));
+        put("ui_locales", Some(self.ui_locales.join(" ")));
+        put("dpop_jkt", self.dpop_jkt.clone());
+        if let Some(challenge) = &self.challenge {
+            put("code_challenge", Some(challenge.challenge.clone()));
+            put("code_challenge_method", Some(challenge.method.as_str().to_owned()));
+        }
+        Params::from_pairs(pairs.into_iter().map(|(n, v)| (n.to_owned(), v)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The checks of the authorization endpoint, one function each.
+
+use super::{Draft, MAX_SCOPES, MAX_VALUE, ResponseType};
+use crate::client::Client;
+use crate::flow::{ChallengeMethod, CodeChallenge};
+use crate::oauth::error::Reason;
+use crate::oauth::response_mode::ResponseMode;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
+
+/// Parameters whose length is limited; others are not read.
+const READ: [&str; 13] = [
+    "scope",
+    "state",
+    "nonce",
+    "prompt",
+    "login_hint",
+    "acr_values",
+    "ui_locales",
+    "claims",
+    "code_challenge",
+    "code_challenge_method",
+    "dpop_jkt",
+    "response_type",
+    "response_mode",
+];
+
+/// AZ-01, AZ-03: exactly one `client_id`, at most one `redirect_uri`.
+pub(super) fn client_id(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let params = draft.params;
+    if params.get("client_id").is_none() || params.count("client_id") > 1 || params.count("redirect_uri") > 1 {
+        return Err(Reason::InvalidRequest);
+    }
+    Ok(())
+}
+
+/// The client stands, is switched on and has a login.
+pub(super) fn client(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let name = draft.params.get("client_id").unwrap_or_default();
+    let client = draft.records.client(name).ok_or(Reason::ClientNotFound)?;
+    if client.settings.protocol != "openid-connect" {
+        return Err(Reason::WrongClientProtocol);
+    }
+    if !client.settings.enabled {
+        return Err(Reason::ClientDisabled);
+    }
+    if client.settings.bearer_only {
+        return Err(Reason::BearerOnlyLogin);
+    }
+    draft.client = Some(client);
+    Ok(())
+}
+
+/// RFC 9101: request objects are not taken (discovery says so), so one is never half believed.
+pub(super) fn request_object(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let sent = draft.params.get("request").or_else(|| draft.params.get("request_uri"));
+    if sent.is_some() { Err(Reason::InvalidRequest) } else { Ok(()) }
+}
+
+/// A `max_age` that is no number is a broken request; a negative one counts as absent (Keycloak 26.4).
+pub(super) fn max_age(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    if let Some(text) = draft.params.get("max_age") {
+        let seconds: i64 = text.parse().map_err(|_| Reason::InvalidRequest)?;
+        draft.max_age = (seconds >= 0).then_some(seconds);
+    }
+    Ok(())
+}
+
+/// RFC 6749 §3.1.2: registered, or the only registered one where OAuth 2.0 alone is spoken.
+pub(super) fn redirect_uri(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    let matching = draft.matching(client);
+    let openid = has_openid(draft.params.get("scope").unwrap_or_default());
+    let found = match draft.params.get("redirect_uri") {
+        Some(uri) => matching.find(uri),
+        None if draft.params.has("redirect_uri") || openid => None,
+        None => matching.only_registered(),
+    };
+    draft.redirect = Some(found.ok_or(Reason::InvalidRedirectUri)?);
+    Ok(())
+}
+
+/// SE-21: bounded before anything is stored.
+pub(super) fn lengths(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    match READ.into_iter().find(|name| draft.params.raw(name).is_some_and(|v| v.len() > MAX_VALUE)) {
+        Some(name) => Err(Reason::ParameterTooLong(name.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// The mode is settled first, so that later refusals travel the way the client asked for.
+pub(super) fn response_mode_word(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let response_type = draft.params.get("response_type").unwrap_or_default();
+    let front = response_type.split_whitespace().any(|w| matches!(w, "token" | "id_token"));
+    let default = if front { ResponseMode::Fragment } else { ResponseMode::Query };
+    draft.mode = match draft.params.get("response_mode") {
+        None => default,
+        Some(word) => match ResponseMode::parse(word) {
+            Some(mode) => mode,
+            None => {
+                draft.mode = default;
+                return Err(Reason::InvalidResponseMode);
+            }
+        },
+    };
+    Ok(())
+}
+
+/// AZ-03: one value each.
+pub(super) fn repeated(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
+}
+
+/// AZ-05: known words only.
+pub(super) fn response_type(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let text = draft.params.get("response_type").ok_or(Reason::MissingResponseType)?;
+    let mut found = ResponseType { code: false, front_tokens: false };
+    for word in text.split_whitespace() {
+        match word {
+            "code" => found.code = true,
+            "token" | "id_token" => found.front_tokens = true,
+            "none" => {}
+            _ => return Err(Reason::UnsupportedResponseType),
+        }
+    }
+    draft.response_type = found;
+    Ok(())
+}
+
+/// Tokens never travel in a query (OAuth 2.0 Multiple Response Types §3).
+pub(super) fn response_mode(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    if draft.response_type.front_tokens && draft.mode == ResponseMode::Query {
+        return Err(Reason::QueryModeForTokens);
+    }
+    Ok(())
+}
+
+/// The client's flow switches.
+pub(super) fn flow_allowed(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let settings = &draft.client.ok_or(Reason::InvalidRequest)?.settings;
+    if draft.response_type.front_tokens && draft.profile() == Profile::Strict {
+        return Err(Reason::UnsupportedResponseType);
+    }
+    if draft.response_type.front_tokens && !settings.implicit_flow_enabled {
+        return Err(Reason::ImplicitFlowOff);
+    }
+    if !draft.response_type.front_tokens && !settings.standard_flow_enabled {
+        return Err(Reason::StandardFlowOff);
+    }
+    Ok(())
+}
+
+/// OIDC Core §3.2.2.1, §3.3.2.11: an ID token in the front channel needs a nonce; then AZ-06: only `code` is given.
+pub(super) fn response_type_given(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let text = draft.params.get("response_type").unwrap_or_default();
+    if text.split_whitespace().any(|w| w == "id_token") && draft.params.get("nonce").is_none() {
+        return Err(Reason::MissingNonce);
+    }
+    if text.trim() == "code" { Ok(()) } else { Err(Reason::UnsupportedResponseType) }
+}
+
+/// RFC 9126 §5: a client that must push cannot ask here.
+pub(super) fn pushed(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let must = draft.client.is_some_and(|c| c.flag("require.pushed.authorization.requests"));
+    if must { Err(Reason::PushedRequestRequired) } else { Ok(()) }
+}
+
+/// RFC 6749 §3.3: words of the client only; in a strict realm each once (AZ-08), never more than a hundred (DS-13).
+pub(super) fn scope(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let Some(text) = draft.params.get("scope") else { return Ok(()) };
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let twice = words.iter().enumerate().any(|(i, w)| words.iter().skip(i + 1).any(|o| o == w));
+    let refused = words.len() > MAX_SCOPES
+        || (draft.profile() == Profile::Strict && twice)
+        || !are_assigned(draft.records, client, text);
+    if refused { Err(Reason::InvalidScopes(text.to_owned())) } else { Ok(()) }
+}
+
+/// AZ-09: `none` stands alone in a strict realm; in a keycloak realm it wins (Keycloak 26.4).
+pub(super) fn prompt(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let words = draft.params.get("prompt").unwrap_or_default().split_whitespace().count();
+    let none = super::Prompt::parse(draft.params.get("prompt").unwrap_or_default()).none;
+    let combined = draft.profile() == Profile::Strict && none && words > 1;
+    if combined { Err(Reason::PromptNoneCombined) } else { Ok(()) }
+}
+
+/// RFC 7636 §4.3, §4.4.1 (PC-08 to PC-11).
+pub(super) fn code_challenge(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    let strict = draft.profile() == Profile::Strict;
+    let configured = client.attribute("pkce.code.challenge.method").filter(|m| !m.is_empty());
+    let bound = if strict { Some("S256") } else { configured };
+    let sent = (draft.params.get("code_challenge"), draft.params.get("code_challenge_method"));
+    // PC-10: present but empty must not turn PKCE off.
+    let named = draft.params.has("code_challenge") || draft.params.has("code_challenge_method");
+    let method = match (bound, sent.1) {
+        (None, _) if !named => return Ok(()),
+        (Some(_), None) => return Err(Reason::MissingCodeChallengeMethod),
+        (Some(want), Some(got)) if want != got && (strict || ChallengeMethod::parse(got).is_some()) => {
+            return Err(Reason::CodeChallengeMethodMismatch);
+        }
+        (_, Some(got)) => ChallengeMethod::parse(got).ok_or(Reason::InvalidCodeChallengeMethod)?,
+        (None, None) => ChallengeMethod::Plain,
+    };
+    let challenge = sent.0.ok_or(Reason::MissingCodeChallenge)?;
+    if !is_challenge(challenge, method, strict) {
+        return Err(Reason::InvalidCodeChallenge);
+    }
+    draft.challenge = Some(CodeChallenge { challenge: challenge.to_owned(), method });
+    Ok(())
+}
+
+fn has_openid(scope: &str) -> bool {
+    scope.split_whitespace().any(|word| word == "openid")
+}
+
+/// Every word is `openid` or a client scope assigned to the client.
+fn are_assigned(records: &RealmRecords, client: &Client, scope: &str) -> bool {
+    let assigned = |word: &str| {
+        let mut ids = client.default_scopes.iter().chain(&client.optional_scopes);
+        ids.any(|id| records.scopes.get(id).is_some_and(|s| s.name == word))
+    };
+    scope.split_whitespace().all(|word| word == "openid" || assigned(word))
+}
+
+/// RFC 7636 §4.2: 43 base64url characters for `S256`; for `plain` a verifier's form. Keycloak 26.4 takes up to 128 for both.
+fn is_challenge(challenge: &str, method: ChallengeMethod, strict: bool) -> bool {
+    let exact = strict && method == ChallengeMethod::S256;
+    let length = if exact { challenge.len() == 43 } else { (43..=128).contains(&challenge.len()) };
+    length
+        && challenge
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (!exact && matches!(b, b'.' | b'~')))
+}

@@ -1,0 +1,128 @@
+//! How an authorization answer travels (OAuth 2.0 Multiple Response Types; OAuth 2.0 Form Post Response Mode).
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+
+use super::error::Reason;
+use super::redirect_uri::MatchedRedirectUri;
+
+/// `response_mode`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query.
+    Query,
+    /// In the fragment.
+    Fragment,
+    /// As a form that posts itself.
+    FormPost,
+}
+
+impl ResponseMode {
+    /// The wire word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "query" => Some(Self::Query),
+            "fragment" => Some(Self::Fragment),
+            "form_post" => Some(Self::FormPost),
+            _ => None,
+        }
+    }
+}
+
+/// An answer on its way to the client. Only a matched URI can carry one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuthorizeAnswer {
+    /// Where to.
+    pub to: MatchedRedirectUri,
+    /// How.
+    pub mode: ResponseMode,
+    /// What, in wire order.
+    pub params: Vec<(&'static str, String)>,
+}
+
+/// Unreserved characters stay (RFC 3986 §2.3).
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+impl AuthorizeAnswer {
+    /// The `Location` of a query or fragment answer. A form post has its own page and goes to the bare URI.
+    #[must_use]
+    pub fn location(&self) -> String {
+        let uri = self.to.as_str();
+        let (base, fragment) = uri.split_once('#').map_or((uri, None), |(base, fragment)| (base, Some(fragment)));
+        let text = self.encoded();
+        match self.mode {
+            ResponseMode::Query => {
+                let separator = if base.contains('?') { '&' } else { '?' };
+                let tail = fragment.map(|f| format!("#{f}")).unwrap_or_default();
+                format!("{base}{separator}{text}{tail}")
+            }
+            ResponseMode::Fragment => format!("{base}#{text}"),
+            ResponseMode::FormPost => base.to_owned(),
+        }
+    }
+
+    fn encoded(&self) -> String {
+        let mut text = String::new();
+        for (name, value) in &self.params {
+            if !text.is_empty() {
+                text.push('&');
+            }
+            text.push_str(name);
+            text.push('=');
+            text.extend(utf8_percent_encode(value, COMPONENT));
+        }
+        text
+    }
+}
+
+/// RFC 6749 §4.1.2.1 with `iss` (RFC 9207). Order: error, error_description, state, iss (Keycloak 26.4).
+#[must_use]
+pub fn error(
+    to: MatchedRedirectUri,
+    mode: ResponseMode,
+    reason: &Reason,
+    state: Option<&str>,
+    iss: &str,
+) -> AuthorizeAnswer {
+    let wire = reason.wire();
+    let mut params = vec![("error", wire.error.to_owned())];
+    if let Some(text) = wire.description {
+        params.push(("error_description", text.into_owned()));
+    }
+    if let Some(state) = state {
+        params.push(("state", state.to_owned()));
+    }
+    params.push(("iss", iss.to_owned()));
+    AuthorizeAnswer { to, mode, params }
+}
+
+/// What a successful answer says besides `iss` and `code`.
+#[derive(Clone, Copy, Debug)]
+pub struct Success<'a> {
+    /// `state` as sent, even when empty.
+    pub state: Option<&'a str>,
+    /// The user session's id; `None` where the client does not want it.
+    pub session_state: Option<&'a str>,
+    /// The issuer; `None` where the client does not want it (Keycloak attribute, keycloak profile only).
+    pub iss: Option<&'a str>,
+    /// The code.
+    pub code: &'a str,
+}
+
+/// RFC 6749 §4.1.2. Order: state, session_state, iss, code; `code` never first (Keycloak 26.4).
+#[must_use]
+pub fn success(to: MatchedRedirectUri, mode: ResponseMode, answer: Success<'_>) -> AuthorizeAnswer {
+    let mut params = Vec::with_capacity(4);
+    let mut put = |name, value: Option<&str>| {
+        if let Some(value) = value {
+            params.push((name, value.to_owned()));
+        }
+    };
+    put("state", answer.state);
+    put("session_state", answer.session_state);
+    put("iss", answer.iss);
+    put("code", Some(answer.code));
+    AuthorizeAnswer { to, mode, params }
+}
