@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use portcullis_core::entropy::Entropy;
+use portcullis_core::realm::Profile;
 use portcullis_core::records::RealmRecords;
 use portcullis_core::time::{Clock, Now};
 use portcullis_store::{Db, Ephemeral};
 use tokio::sync::Mutex;
 
-use crate::keys::KeyRing;
-use crate::pages::Pages;
+use crate::keys::{BadKey, KeyRing};
+use crate::pages::security::BrowserHeaders;
+use crate::pages::{Pages, RealmName};
 use crate::password::PasswordPool;
 
 /// What the idp is built from.
@@ -57,6 +59,31 @@ pub struct RealmView {
     pub records: RealmRecords,
     /// Parsed keys and prebuilt key documents.
     pub keys: KeyRing,
+    /// Its name on pages, sanitised once.
+    pub(crate) name: RealmName,
+    /// Its headers on pages.
+    pub(crate) browser_headers: BrowserHeaders,
+}
+
+impl RealmView {
+    fn new(records: RealmRecords) -> Result<Self, BadKey> {
+        let keys = KeyRing::new(&records)?;
+        let settings = &records.realm.settings;
+        let name = RealmName::new(
+            &records.realm.name,
+            settings.display_name.as_deref(),
+            settings.display_name_html.as_deref(),
+        );
+        let browser_headers =
+            BrowserHeaders::from_realm(|key| settings.browser_security_headers.get(key).map(String::as_str));
+        Ok(Self { records, keys, name, browser_headers })
+    }
+
+    /// Whether the strict profile is on.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.records.realm.profile() == Profile::Strict
+    }
 }
 
 struct Cached {
@@ -73,6 +100,8 @@ pub(crate) struct App {
     pub(crate) config: IdpConfig,
     pub(crate) pages: Pages,
     pub(crate) passwords: PasswordPool,
+    /// What pages outside any realm show.
+    pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
     loading: Mutex<()>,
 }
@@ -95,6 +124,7 @@ impl App {
             config: deps.config,
             pages,
             passwords,
+            no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),
         }
@@ -119,11 +149,11 @@ impl App {
         let records = self.db.realm_records(name).await.map_err(|_| Unavailable)?;
         let view = match records {
             Some(records) => {
-                let keys = KeyRing::new(&records).map_err(|error| {
+                let view = RealmView::new(records).map_err(|error| {
                     tracing::error!(realm = name, %error, "a realm key cannot be used");
                     Unavailable
                 })?;
-                Some(Arc::new(RealmView { records, keys }))
+                Some(Arc::new(view))
             }
             None => None,
         };

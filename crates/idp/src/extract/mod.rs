@@ -9,6 +9,9 @@ use portcullis_core::oauth::params::{BadParams, Params};
 
 use crate::state::IdpConfig;
 
+/// Largest form, bytes (DS-01).
+pub(crate) const MAX_FORM: usize = 64 * 1024;
+
 /// Who called, put into the request's extensions by the listener. Absent in a bare router: loopback, plain http.
 #[derive(Clone, Debug)]
 pub struct Peer {

@@ -4,6 +4,7 @@
 
 pub(crate) mod cookies;
 pub(crate) mod cors;
+pub(crate) mod html;
 
 use axum::body::Body;
 use axum::response::Response;

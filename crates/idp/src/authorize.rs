@@ -1,0 +1,149 @@
+//! `GET|POST /realms/{realm}/protocol/openid-connect/auth` (RFC 6749 §3.1, OIDC Core §3.1.2).
+//!
+//! The law judges ([`portcullis_core::oauth::authorize`]); a valid request goes on to the login room, a refusal is shown or redirected.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use portcullis_core::oauth::authorize::{self, Refusal};
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::params::Params;
+use portcullis_core::oauth::response_mode::{self, AuthorizeAnswer, ResponseMode};
+
+use crate::extract::{self, Base, Peer};
+use crate::login::{self, Cx};
+use crate::pages::security;
+use crate::pages::{Advice, Developer, ErrorPage, FormPostPage, Text};
+use crate::respond::html::Surroundings;
+use crate::respond::{self, Shield};
+use crate::state::App;
+
+/// The endpoint.
+pub(crate) async fn endpoint(
+    State(app): State<Arc<App>>,
+    Path(realm): Path<String>,
+    peer: Option<Extension<Peer>>,
+    request: axum::extract::Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
+        return respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large");
+    };
+    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
+    let view = match app.realm(&realm).await {
+        Ok(Some(view)) => view,
+        Ok(None) => return unknown_realm(&app, &parts.headers),
+        Err(_) => return respond::unavailable(),
+    };
+    let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
+    let cx = Cx { app: &app, view: &view, base, peer, headers: &parts.headers, now: app.now() };
+    let params = match (&parts.method, read(&parts.method, &parts.headers, &parts.uri, &body)) {
+        (&Method::OPTIONS, _) => return respond::empty(StatusCode::OK),
+        (&(Method::GET | Method::HEAD | Method::POST), Ok(params)) => params,
+        (&(Method::GET | Method::HEAD | Method::POST), Err(_)) => return show(&cx, &Reason::InvalidRequest, None),
+        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+    };
+    if !view.records.realm.settings.enabled {
+        return show(&cx, &Reason::RealmDisabled, Some(&params));
+    }
+    match authorize::decide(&view.records, &cx.base.url, &params) {
+        Ok(valid) => login::start(&cx, valid).await,
+        Err(refusal) => refuse(&cx, refusal, Some(&params)),
+    }
+}
+
+/// AZ-04: a POST may carry parameters in both places; one that stands in both is repeated.
+fn read(method: &Method, headers: &HeaderMap, uri: &Uri, body: &Bytes) -> Result<Params, ()> {
+    let query = extract::query(uri).map_err(|_| ())?;
+    if method != Method::POST {
+        return Ok(query);
+    }
+    let form = extract::form(headers, body).map_err(|_| ())?;
+    let pairs = query.iter().chain(form.iter()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    Ok(Params::from_pairs(pairs))
+}
+
+/// Shows a refusal, or sends it to the matched redirect URI.
+pub(crate) fn refuse(cx: &Cx<'_>, refusal: Refusal, params: Option<&Params>) -> Response {
+    match refusal {
+        Refusal::Page(reason) => show(cx, &reason, params),
+        Refusal::Redirect { to, mode, state, reason } => {
+            tracing::debug!(reason = reason.name(), "authorization refused");
+            let iss = cx.base.issuer(&cx.view.records.realm.name);
+            respond_answer(cx, &response_mode::error(to, mode, &reason, state.as_deref(), &iss))
+        }
+    }
+}
+
+/// Sends an answer to the client: a redirect, or the page that posts itself (AZ-27: never a 307 or 308).
+pub(crate) fn respond_answer(cx: &Cx<'_>, answer: &AuthorizeAnswer) -> Response {
+    if answer.mode == ResponseMode::FormPost {
+        let fields = answer.params.iter().map(|(name, value)| (*name, value.as_str()));
+        return Surroundings::of(cx.app, cx.view, []).form_post(&FormPostPage::new(answer.location(), fields));
+    }
+    found(&answer.location())
+}
+
+/// 302 with the headers of the authorization endpoint.
+pub(crate) fn found(location: &str) -> Response {
+    let mut response = Response::new(axum::body::Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    let headers = response.headers_mut();
+    respond::shield(headers, Shield::Bare);
+    headers.insert(CACHE_CONTROL, security::NO_STORE);
+    if let Ok(value) = HeaderValue::from_str(location) {
+        headers.insert(LOCATION, value);
+    }
+    response
+}
+
+/// An error page of this realm; JSON where the client asks for it (Keycloak 26.4).
+pub(crate) fn show(cx: &Cx<'_>, reason: &Reason, params: Option<&Params>) -> Response {
+    let wire = reason.wire();
+    let status = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::BAD_REQUEST);
+    let message = wire.description.unwrap_or(std::borrow::Cow::Borrowed(wire.error)).into_owned();
+    tracing::debug!(reason = reason.name(), "authorization refused on a page");
+    if wants_json(cx.headers) {
+        return respond::generic_error(status, &message);
+    }
+    let locales = params.and_then(|p| p.get("ui_locales")).unwrap_or_default();
+    let around = Surroundings::of(cx.app, cx.view, locales.split_whitespace());
+    around.error(status, &ErrorPage::application(Text::plain(message), developer(reason, params)))
+}
+
+fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
+    let (advice, parameter) = match reason {
+        Reason::ClientNotFound => (Advice::ClientUnknown, "client_id"),
+        Reason::ClientDisabled => (Advice::ClientDisabled, "client_id"),
+        Reason::BearerOnlyLogin => (Advice::BearerOnly, "client_id"),
+        Reason::InvalidRedirectUri => (Advice::RedirectUri, "redirect_uri"),
+        _ => return Developer::new(Advice::Request),
+    };
+    let received = params.and_then(|p| p.raw(parameter)).unwrap_or_default();
+    Developer::new(advice).parameter(parameter).received(received)
+}
+
+fn unknown_realm(app: &App, headers: &HeaderMap) -> Response {
+    if !wants_html(headers) {
+        return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist");
+    }
+    let page = ErrorPage::plain(Text::key("pageNotFound")).developer(Developer::new(Advice::Realm));
+    Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page)
+}
+
+fn accept(headers: &HeaderMap) -> &str {
+    headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+fn wants_json(headers: &HeaderMap) -> bool {
+    accept(headers).contains("application/json") && !wants_html(headers)
+}
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    accept(headers).contains("text/html")
+}

@@ -1,0 +1,99 @@
+//! A page as an answer: text from [`crate::pages`], headers of the realm, a reference number on errors.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::pages::security::{self, BrowserHeaders, Policy};
+use crate::pages::{Chrome, ErrorPage, FormPostPage, Page, RealmName};
+use crate::state::{App, RealmView};
+
+/// Header of the reference number: made by us, 32 hex digits.
+pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
+
+/// What stands around the pages of one request.
+pub(crate) struct Surroundings<'a> {
+    app: &'a App,
+    name: &'a RealmName,
+    headers: &'a BrowserHeaders,
+    strict: bool,
+    locale: String,
+}
+
+impl<'a> Surroundings<'a> {
+    /// Of a realm; `wanted` are language tags in order of preference.
+    pub(crate) fn of<'w>(app: &'a App, view: &'a RealmView, wanted: impl IntoIterator<Item = &'w str>) -> Self {
+        let settings = &view.records.realm.settings;
+        let default = settings.default_locale.as_deref();
+        // Keycloak 26.4: without internationalization a realm speaks English.
+        let locale = if settings.internationalization_enabled {
+            app.pages.catalogue().choose(wanted.into_iter().chain(default)).to_owned()
+        } else {
+            "en".to_owned()
+        };
+        Self { app, name: &view.name, headers: &view.browser_headers, strict: view.is_strict(), locale }
+    }
+
+    /// Where there is no realm.
+    pub(crate) fn bare(app: &'a App) -> Self {
+        let (name, headers) = (&app.no_realm.0, &app.no_realm.1);
+        Self { app, name, headers, strict: false, locale: "en".to_owned() }
+    }
+
+    /// An ordinary page that nobody may keep (SE-24).
+    pub(crate) fn page<P: Page>(&self, status: StatusCode, page: &P) -> Response {
+        let mut response = self.html(status, page, &Policy::page(self.strict), None);
+        response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
+        response
+    }
+
+    /// An error page with a reference number. Keycloak 26.4 sends no `Cache-Control` with errors of the authorization endpoint.
+    pub(crate) fn error(&self, status: StatusCode, page: &ErrorPage) -> Response {
+        let trace = trace_id(self.app);
+        tracing::info!(trace, status = status.as_u16(), "error page");
+        let mut response = self.html(status, page, &Policy::page(self.strict), Some(&trace));
+        if let Ok(value) = HeaderValue::from_str(&trace) {
+            response.headers_mut().insert(TRACE, value);
+        }
+        response
+    }
+
+    /// The self-posting form of `response_mode=form_post`.
+    pub(crate) fn form_post(&self, page: &FormPostPage) -> Response {
+        let mut response = self.html(StatusCode::OK, page, &Policy::form_post(self.strict), None);
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, security::NO_STORE);
+        // Keycloak 26.4 writes this one page without charset and language.
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        headers.remove(CONTENT_LANGUAGE);
+        response
+    }
+
+    fn html<P: Page>(&self, status: StatusCode, page: &P, policy: &Policy, trace: Option<&str>) -> Response {
+        let resources = self.app.pages.resource_base();
+        let mut chrome = Chrome::new(self.name, &self.locale, &resources);
+        chrome.trace = trace;
+        let mut response = Response::new(Body::from(self.app.pages.render(page, &chrome)));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, security::HTML);
+        if let Ok(value) = HeaderValue::from_str(&self.locale) {
+            headers.insert(CONTENT_LANGUAGE, value);
+        }
+        self.shield(headers, policy);
+        response
+    }
+
+    /// The headers of pages and of the login flow's redirects (profile `html` of the recordings).
+    pub(crate) fn shield(&self, headers: &mut http::HeaderMap, policy: &Policy) {
+        for (name, value) in security::html_headers(self.headers, policy) {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// A new reference number.
+pub(crate) fn trace_id(app: &App) -> String {
+    portcullis_core::entropy::uuid(app.entropy.as_ref()).replace('-', "")
+}
