@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::face::escaped;
+
 /// A realm's name as people see it. Make it once per realm, not per request: the HTML form is sanitised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RealmName {
@@ -20,7 +22,7 @@ impl RealmName {
         let plain = given(display_name).unwrap_or_else(|| name.to_owned());
         let html = match given(display_name_html) {
             Some(markup) => sanitised(&markup),
-            None => ammonia::clean_text(&plain),
+            None => escaped(&plain),
         };
         Self { plain, html }
     }

@@ -204,21 +204,23 @@ fn write_value(out: &mut Output<'_>, _: &mut State<'_, '_>, value: &Value) -> Re
     if value.is_safe() {
         return out.write_str(&text).map_err(Error::from);
     }
-    let mut rest = text.as_str();
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        let (plain, tail) = rest.split_at(at);
-        out.write_str(plain)?;
-        let mut tail = tail.chars();
-        out.write_str(match tail.next() {
-            Some('&') => "&amp;",
-            Some('<') => "&lt;",
-            Some('>') => "&gt;",
-            Some('"') => "&#34;",
-            _ => "&#39;",
-        })?;
-        rest = tail.as_str();
+    out.write_str(&escaped(&text)).map_err(Error::from)
+}
+
+/// Text as it stands in HTML or in a quoted attribute.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&#34;"),
+            '\'' => out.push_str("&#39;"),
+            plain => out.push(plain),
+        }
     }
-    out.write_str(rest).map_err(Error::from)
+    out
 }
 
 /// An address that runs script becomes `#`; browsers drop control characters and leading blanks, so they count.

@@ -15,10 +15,10 @@ const ATTACKS: [&str; 6] = [
     "' onfocus=alert(1) autofocus x='",
 ];
 
-/// Every text that a stranger or administrator can set becomes the attack; the words the code chose stay.
+/// Every text that a stranger or administrator can set begins with the attack; the words the code chose stay.
 fn poison(value: &mut Json, attack: &str) {
     match value {
-        Json::String(text) => *text = attack.to_owned(),
+        Json::String(text) => text.insert_str(0, attack),
         Json::Array(items) => items.iter_mut().for_each(|item| poison(item, attack)),
         Json::Object(members) => {
             for (name, member) in members {

@@ -176,7 +176,7 @@ fn logout_pages() {
 fn expired_page_has_two_ways_on() {
     let messages = [
         ("kc-page-title", "Page has expired"),
-        (".instruction", "To restart the login process Click here . To continue the login process Click here ."),
+        (".instruction", "To restart the login process Click here To continue the login process Click here"),
     ];
     assert_eq!(seen(&PageExpiredPage::sample()), expected(&messages, &[], &[]));
     let html = pages().render(&PageExpiredPage::sample(), &Chrome::new(&demo(), "en", "/r"));
