@@ -18,7 +18,7 @@ macro_rules! built_in {
     };
 }
 
-const TEMPLATES: [(&str, &str); 15] = built_in![
+const TEMPLATES: [(&str, &str); 18] = built_in![
     "error.html",
     "fields.html",
     "form-post.html",
@@ -30,9 +30,12 @@ const TEMPLATES: [(&str, &str); 15] = built_in![
     "login-oauth2-device-verify-user-code.html",
     "login-otp.html",
     "login-page-expired.html",
+    "login-reset-password.html",
     "login-update-password.html",
+    "login-update-profile.html",
     "login.html",
     "logout-confirm.html",
+    "register.html",
     "sign.html",
 ];
 

@@ -17,6 +17,7 @@ mod login;
 mod message_format;
 mod other;
 mod page;
+mod profile;
 mod properties;
 pub mod security;
 mod text;
@@ -39,5 +40,6 @@ pub use other::{
     PageExpiredPage,
 };
 pub use page::{Page, Sample, gallery};
+pub use profile::{ProfileField, RegisterPage, ResetPasswordPage, UpdateProfilePage};
 pub use text::{Alert, Level, Text};
 pub use theme::ThemeError;

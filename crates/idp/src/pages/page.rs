@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::{
     ConsentPage, DeviceCodePage, ErrorPage, FormPostPage, FrontChannelLogoutPage, FrontPage, InfoPage, LoginPage,
-    LogoutConfirmPage, OtpPage, PageExpiredPage, UpdatePasswordPage,
+    LogoutConfirmPage, OtpPage, PageExpiredPage, RegisterPage, ResetPasswordPage, UpdatePasswordPage,
+    UpdateProfilePage,
 };
 
 /// A page: a struct whose fields the template reads as `page.field`.
@@ -40,6 +41,9 @@ pub fn gallery() -> Vec<Sample> {
     add::<LogoutConfirmPage>(&mut all);
     add::<FrontChannelLogoutPage>(&mut all);
     add::<PageExpiredPage>(&mut all);
+    add::<RegisterPage>(&mut all);
+    add::<UpdateProfilePage>(&mut all);
+    add::<ResetPasswordPage>(&mut all);
     add::<FormPostPage>(&mut all);
     add::<FrontPage>(&mut all);
     all

@@ -22,7 +22,7 @@ fn poison(value: &mut Json, attack: &str) {
         Json::Array(items) => items.iter_mut().for_each(|item| poison(item, attack)),
         Json::Object(members) => {
             for (name, member) in members {
-                if !matches!(name.as_str(), "kind" | "level" | "fault" | "username_label") {
+                if !matches!(name.as_str(), "kind" | "level" | "fault" | "username_label" | "complete") {
                     poison(member, attack);
                 }
             }

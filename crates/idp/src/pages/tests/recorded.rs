@@ -220,3 +220,42 @@ fn the_master_realm_keeps_its_name() {
     assert_eq!(compared(&html).title, "Sign in to Keycloak");
     assert!(html.contains("class=\"brand-name\"><span>Keycloak</span></span>"));
 }
+
+#[test]
+fn profile_pages() {
+    let label = |name: &str| Text::reference(format!("${{{name}}}"));
+    let field = |name: &str| ProfileField::new(name, label(name), true);
+    let page = RegisterPage { action: ACTION.into(), ..RegisterPage::sample() };
+    let inputs = [
+        "username:text=",
+        "password:password",
+        "password-confirm:password",
+        "email:text=",
+        "firstName:text=",
+        "lastName:text=",
+    ];
+    let form = format!("kc-register-form post {ACTION}");
+    assert_eq!(seen(&page), expected(&[("kc-page-title", "Register")], &[form.as_str()], &inputs));
+
+    let bad =
+        ProfileField { value: "not-mail".into(), error: Some(Text::key("invalidEmailMessage")), ..field("email") };
+    let missing = ProfileField { error: Some(Text::key("error-user-attribute-required")), ..field("lastName") };
+    let read = ProfileField { read_only: true, ..field("department") };
+    let fields = vec![bad, ProfileField { value: "Erin".into(), ..field("firstName") }, missing, read];
+    let page = UpdateProfilePage { action: ACTION.into(), fields, alert: None, cancellable: false };
+    let messages = [
+        ("kc-page-title", "Update Account Information"),
+        ("input-error-email", "Invalid email address."),
+        ("input-error-lastName", "Please specify this field."),
+    ];
+    let inputs = ["email:text=not-mail", "firstName:text=Erin", "lastName:text=", "department:text="];
+    let form = format!("kc-update-profile-form post {ACTION}");
+    assert_eq!(seen(&page), expected(&messages, &[form.as_str()], &inputs));
+    let html = pages().render(&page, &Chrome::new(&demo(), "en", "/r"));
+    assert_eq!(html.matches(" disabled>").count(), 1);
+
+    let page = ResetPasswordPage { action: ACTION.into(), ..ResetPasswordPage::sample() };
+    let form = format!("kc-reset-password-form post {ACTION}");
+    let heading = ("kc-page-title", "Forgot Your Password?");
+    assert_eq!(seen(&page), expected(&[heading], &[form.as_str()], &["username:text="]));
+}
