@@ -14,20 +14,59 @@ use crate::{admin, authorize, login, logout, public, respond, token, userinfo};
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
 const MAX_BODY: usize = 64 * 1024;
 
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new().nest("/realms/{realm}", realm());
-    router = router.route("/.well-known/oauth-authorization-server/realms/{realm}", any(public::discovery));
-    if app.config.legacy_auth_prefix {
+/// Which part of the face a listener shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    /// Everything.
+    Whole,
+    /// What users and applications need: neither `/admin` nor the master realm.
+    Public,
+    /// `/admin` and the master realm, for a listener of their own.
+    Admin,
+}
+
+pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
+    let legacy = app.config.legacy_auth_prefix;
+    let mut router = Router::new()
+        .nest("/realms/{realm}", realm())
+        .route("/.well-known/oauth-authorization-server/realms/{realm}", any(public::discovery));
+    if legacy {
         router = router.nest("/auth/realms/{realm}", realm());
     }
     router = router.layer(DefaultBodyLimit::max(MAX_BODY));
-    if app.config.serve_admin {
+    if part != Part::Public {
         router = router.nest("/admin", admin::routes());
-        if app.config.legacy_auth_prefix {
+        if legacy {
             router = router.nest("/auth/admin", admin::routes());
         }
     }
-    router.route("/resources/{version}/{*path}", get(public::resource)).route("/", get(public::front)).fallback(not_found).with_state(app)
+    router = router
+        .route("/resources/{version}/{*path}", get(public::resource))
+        .route("/", get(public::front))
+        .fallback(not_found);
+    if part != Part::Whole {
+        router = router.layer(axum::middleware::from_fn(move |request, next| only(part, request, next)));
+    }
+    router.with_state(app)
+}
+
+/// The master realm answers on the admin part only, other realms on the public part only.
+async fn only(part: Part, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let path = request.uri().path();
+    let realm = path
+        .strip_prefix("/auth")
+        .unwrap_or(path)
+        .strip_prefix("/realms/")
+        .or_else(|| path.strip_prefix("/.well-known/oauth-authorization-server/realms/"))
+        .map(|rest| rest.split('/').next().unwrap_or(rest));
+    // A percent-encoded name never equals a plain one here, so it is judged by what it decodes to.
+    let master = realm.map(|r| percent_encoding::percent_decode_str(r).decode_utf8_lossy() == "master");
+    match (part, master) {
+        (Part::Public, Some(true)) | (Part::Admin, Some(false)) => {
+            respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist")
+        }
+        _ => next.run(request).await,
+    }
 }
 
 fn realm() -> Router<Arc<App>> {

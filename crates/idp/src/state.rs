@@ -43,13 +43,11 @@ pub struct IdpConfig {
     pub theme: Option<PathBuf>,
     /// Password hashes at once (one per core).
     pub hash_threads: usize,
-    /// Whether `/admin` and the master realm answer on this router (they may live on a listener of their own).
-    pub serve_admin: bool,
 }
 
 impl Default for IdpConfig {
     fn default() -> Self {
-        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2, serve_admin: true }
+        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2 }
     }
 }
 

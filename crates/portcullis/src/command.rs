@@ -1,0 +1,106 @@
+//! The command line and the environment, read once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A Keycloak-compatible login server in one binary. Without a command it starts the demo.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, long_about = None)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The demo's data folder.
+    #[arg(long, value_name = "DIR", default_value = ".portcullis")]
+    pub data: PathBuf,
+    /// Run the demo without leaving anything behind.
+    #[arg(long)]
+    pub in_memory: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the identity provider alone, with an empty server.
+    Idp(IdpArgs),
+    /// Start from a configuration file.
+    Serve {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Read a configuration file and say what is wrong with it.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Print the reference tables of the documentation, made from the code.
+    #[command(hide = true)]
+    DocsReference {
+        /// The folder to write them to.
+        #[arg(long, value_name = "DIR", default_value = "docs/reference")]
+        out: PathBuf,
+    },
+}
+
+/// `portcullis idp`.
+#[derive(Debug, Args)]
+pub struct IdpArgs {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The data folder.
+    #[arg(long, value_name = "DIR", default_value = ".portcullis-idp", conflicts_with = "in_memory")]
+    pub data: PathBuf,
+    /// Keep everything in memory.
+    #[arg(long)]
+    pub in_memory: bool,
+    /// A Keycloak realm file; realms that exist already are left as they are.
+    #[arg(long, value_name = "FILE")]
+    pub import: Vec<PathBuf>,
+    /// Also answer under the old `/auth` prefix.
+    #[arg(long)]
+    pub legacy_auth_prefix: bool,
+    /// A folder that overrides templates, messages and style.
+    #[arg(long, value_name = "DIR")]
+    pub theme: Option<PathBuf>,
+}
+
+/// The environment variables this program reads.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    values: BTreeMap<String, String>,
+}
+
+/// Names of the variables.
+const NAMES: [&str; 5] = [
+    "KC_BOOTSTRAP_ADMIN_USERNAME",
+    "KC_BOOTSTRAP_ADMIN_PASSWORD",
+    "PORTCULLIS_SERVER_KEY_FILE",
+    "PORTCULLIS_LOG",
+    "CREDENTIALS_DIRECTORY",
+];
+
+impl Environment {
+    /// Reads the process's environment.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
+    pub fn of_process() -> Self {
+        Self::from_pairs(NAMES.iter().filter_map(|name| std::env::var(name).ok().map(|v| ((*name).to_owned(), v))))
+    }
+
+    /// From pairs, for tests.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { values: pairs.into_iter().collect() }
+    }
+
+    /// A variable; an empty one counts as absent.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+}

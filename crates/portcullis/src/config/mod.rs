@@ -1,0 +1,127 @@
+//! `portcullis.toml`: strict sections. An unknown key is refused with line and column.
+//!
+//! **Owns** the shape, defaults and cross-checks of the configuration. **Does not own** what a section means at run time.
+//! **Flow** text -> [`Config::parse`] -> [`Config::check`] -> the command.
+
+mod sections;
+
+pub use sections::{AdminSection, IdpSection, LogFormat, LogSection, ServerSection, StorageSection, TlsSection};
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: ServerSection,
+    /// `[tls]`: absent means plain http, behind a proxy.
+    pub tls: Option<TlsSection>,
+    /// `[storage]`
+    pub storage: StorageSection,
+    /// `[idp]`
+    #[serde(default)]
+    pub idp: IdpSection,
+    /// `[admin]`: absent means `/admin` and the master realm answer on the main listener, loopback only.
+    pub admin: Option<AdminSection>,
+    /// `[log]`
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Exit code 2 with file, line, column and cause; 3 when there is no such file.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let line = format!("{}: {error}", path.display());
+            if error.kind() == std::io::ErrorKind::NotFound { Failure::not_found(line) } else { Failure::configuration(line) }
+        })?;
+        Self::parse(&text).map_err(|cause| Failure::configuration(format!("{}: {cause}", path.display())))
+    }
+
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// One line: place and cause.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| one_line(text, &error))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let url = url::Url::parse(&self.server.public_url).map_err(|e| format!("server.public_url: {e}"))?;
+        if !matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() {
+            return Err("server.public_url: a scheme and a host, for example https://login.example.com".to_owned());
+        }
+        let loopback = url.host_str().is_some_and(|h| h == "localhost" || h.starts_with("127.") || h == "[::1]");
+        if url.scheme() == "http" && !loopback {
+            return Err("server.public_url: plain http is for loopback only; users' passwords would travel in clear".to_owned());
+        }
+        if self.admin.is_none() && !self.server.listen.ip().is_loopback() {
+            return Err("admin: a server that listens beyond loopback needs [admin] listen = \"ADDR\" for /admin and the master realm".to_owned());
+        }
+        for (name, proxy) in self.server.trusted_proxies.iter().enumerate() {
+            proxy.parse::<crate::listen::Network>().map_err(|e| format!("server.trusted_proxies[{name}]: {e}"))?;
+        }
+        Ok(())
+    }
+
+    /// `public_url` without a trailing slash.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        self.server.public_url.trim_end_matches('/')
+    }
+}
+
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().replace('\n', " ");
+    match error.span() {
+        None => message,
+        Some(span) => {
+            let before = text.get(..span.start).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
+            format!("line {line}, column {column}: {message}")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "[server]\nlisten = \"127.0.0.1:8443\"\npublic_url = \"https://login.example.com\"\n[storage]\ndata = \"/var/lib/portcullis\"\n";
+
+    #[test]
+    fn a_small_file_is_enough() {
+        let config = Config::parse(GOOD).unwrap();
+        assert_eq!(config.public_url(), "https://login.example.com");
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_place() {
+        for (text, expected) in [
+            (GOOD.replace("listen", "lisen"), "line 2, column 1: unknown field `lisen`"),
+            (GOOD.replace("\"127.0.0.1:8443\"", "8443"), "line 2, column 10"),
+            (format!("{GOOD}[indp]\n"), "line 6"),
+            (GOOD.replace("https://login.example.com", "http://login.example.com"), "server.public_url: plain http"),
+            (GOOD.replace("https://login.example.com", "https://login.example.com/x"), "server.public_url: a scheme and a host"),
+            (GOOD.replace("127.0.0.1:8443", "0.0.0.0:8443"), "admin: a server that listens beyond loopback"),
+            (GOOD.replace("[storage]", "trusted_proxies = [\"10.0.0.0/99\"]\n[storage]"), "server.trusted_proxies[0]"),
+            (String::new(), "missing field `server`"),
+            ("[server".to_owned(), "line 1"),
+        ] {
+            let error = Config::parse(&text).unwrap_err();
+            assert!(error.contains(expected), "{error:?} does not say {expected:?}");
+            assert!(!error.contains('\n'), "{error:?}");
+        }
+    }
+}

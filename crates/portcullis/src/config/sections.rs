@@ -1,0 +1,106 @@
+//! One struct per section.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+const fn max_connections() -> usize {
+    10_000
+}
+
+const fn stop_seconds() -> u64 {
+    20
+}
+
+const fn hash_threads() -> usize {
+    0
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerSection {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The address users see.
+    pub public_url: String,
+    /// Connections at once.
+    #[serde(default = "max_connections")]
+    pub max_connections: usize,
+    /// How long requests in flight may go on after a stop signal, seconds.
+    #[serde(default = "stop_seconds")]
+    pub stop_seconds: u64,
+    /// Addresses whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    #[serde(default)]
+    pub trusted_proxies: Vec<String>,
+    /// Where `/health/live`, `/health/ready` answer; absent: nowhere.
+    pub health_listen: Option<SocketAddr>,
+}
+
+/// `[tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsSection {
+    /// Certificate chain, PEM.
+    pub certificate: PathBuf,
+    /// Private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[storage]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageSection {
+    /// The data folder (SQLite).
+    pub data: PathBuf,
+    /// The server key's file; absent: `PORTCULLIS_SERVER_KEY_FILE`, else `DATA/server.key`.
+    pub server_key_file: Option<PathBuf>,
+}
+
+/// `[idp]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdpSection {
+    /// Realm files to import when their realm does not exist.
+    #[serde(default)]
+    pub import: Vec<PathBuf>,
+    /// Also answer under the old `/auth` prefix.
+    #[serde(default)]
+    pub legacy_auth_prefix: bool,
+    /// A folder that overrides templates, messages and style.
+    pub theme: Option<PathBuf>,
+    /// Password hashes at once; 0: one per core.
+    #[serde(default = "hash_threads")]
+    pub hash_threads: usize,
+}
+
+/// `[admin]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdminSection {
+    /// Where `/admin` and the master realm answer.
+    pub listen: SocketAddr,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// `text` or `json`.
+    #[serde(default)]
+    pub format: LogFormat,
+    /// `info`, `debug`, or a filter such as `portcullis_idp=debug`.
+    pub filter: Option<String>,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}

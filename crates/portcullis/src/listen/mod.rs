@@ -1,0 +1,151 @@
+//! Listeners: the accept loop, TLS, limits against slow and silent peers, and the graceful stop.
+//!
+//! **Owns** sockets, timers, who the peer is ([`Network`]: trusted proxies) and which host names are served ([`Hosts`]).
+//! **Does not own** routes.
+//! **Flow** accept -> connection limit -> TLS handshake under a timer -> HTTP/1 or 2 -> host check -> peer -> router.
+
+mod gate;
+mod network;
+pub mod tls;
+
+pub use gate::Hosts;
+pub use network::Network;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::failure::Failure;
+
+/// How long a peer may take for its TLS handshake or its headers (DS-05, DS-07).
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Largest header block, bytes (DS-03).
+const MAX_HEADERS: usize = 64 * 1024;
+
+/// One listening address.
+pub struct Listener {
+    socket: TcpListener,
+    /// TLS; `None` is plain http.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Host names served here.
+    pub hosts: Hosts,
+    /// Peers whose forwarding headers are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// How long requests in flight may go on after a stop.
+    pub stop_within: Duration,
+}
+
+impl Listener {
+    /// Binds an address.
+    ///
+    /// # Errors
+    /// Exit code 4 when the port is in use, 1 otherwise.
+    pub async fn bind(address: SocketAddr) -> Result<Self, Failure> {
+        let socket = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                Failure::busy(format!("port {} on {} is in use; stop the other program or choose another port", address.port(), address.ip()))
+            }
+            _ => Failure::failed(format!("cannot listen on {address}: {error}")),
+        })?;
+        Ok(Self {
+            socket,
+            tls: None,
+            hosts: Hosts::Any,
+            trusted_proxies: Vec::new(),
+            max_connections: 10_000,
+            stop_within: Duration::from_secs(20),
+        })
+    }
+
+    /// The bound address.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> Result<SocketAddr, Failure> {
+        self.socket.local_addr().map_err(|e| Failure::failed(format!("listener: {e}")))
+    }
+
+    /// Accepts until `stop` says so, then lets requests in flight finish.
+    pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
+        let gate = gate::Gate::new(self.hosts.clone(), self.trusted_proxies.clone(), self.tls.is_some());
+        let places = Arc::new(Semaphore::new(self.max_connections));
+        let graceful = GracefulShutdown::new();
+        let acceptor = self.tls.clone().map(TlsAcceptor::from);
+        loop {
+            let place = tokio::select! {
+                place = Arc::clone(&places).acquire_owned() => place,
+                _ = stop.changed() => break,
+            };
+            let Ok(place) = place else { break };
+            let accepted = tokio::select! {
+                accepted = self.socket.accept() => accepted,
+                _ = stop.changed() => break,
+            };
+            let Ok((stream, peer)) = accepted else {
+                // Out of descriptors: breathe instead of spinning (DS-23).
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let service = gate.for_peer(router.clone(), peer);
+            let watcher = graceful.watcher();
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let _place = place;
+                connection(stream, acceptor, service, watcher).await;
+            });
+        }
+        drop(self.socket);
+        if tokio::time::timeout(self.stop_within, graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not end in time and were cut");
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    service: gate::Guarded,
+    watcher: hyper_util::server::graceful::Watcher,
+) {
+    let _not_vital = stream.set_nodelay(true);
+    match acceptor {
+        None => http(stream, service, watcher).await,
+        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => http(stream, service, watcher).await,
+            Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+            Err(_) => tracing::debug!("TLS handshake timed out"),
+        },
+    }
+}
+
+async fn http<S>(stream: S, service: gate::Guarded, watcher: hyper_util::server::graceful::Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(64 * 1024)
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
+    if let Err(error) = watcher.watch(served.into_owned()).await {
+        tracing::debug!(%error, "connection ended");
+    }
+}

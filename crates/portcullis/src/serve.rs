@@ -1,0 +1,131 @@
+//! `portcullis idp` and `portcullis serve`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_idp::IdpConfig;
+
+use crate::clock::{Stopwatch, SystemEntropy};
+use crate::command::{Environment, IdpArgs};
+use crate::config::Config;
+use crate::data::{self, DataFolder};
+use crate::failure::Failure;
+use crate::health::Health;
+use crate::listen::{Hosts, Listener, tls};
+use crate::run::stop_signal;
+use crate::start::{self, Place, Started};
+
+/// Cores of this machine.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// `portcullis idp`: the identity provider alone.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatch) -> Result<(), Failure> {
+    let mut listener = Listener::bind(arguments.listen).await?;
+    let address = listener.address()?;
+    let loopback = address.ip().is_loopback();
+    listener.hosts = if loopback { Hosts::Loopback } else { Hosts::Any };
+    let config = IdpConfig {
+        legacy_auth_prefix: arguments.legacy_auth_prefix,
+        theme: arguments.theme.clone(),
+        hash_threads: cores(),
+        ..IdpConfig::default()
+    };
+    let place = if arguments.in_memory {
+        Place::Memory(data::passing_keys(&SystemEntropy))
+    } else {
+        folder(&arguments.data, environment, None)?
+    };
+    let started = start::open(place, config).await?;
+    refuse_demo(&started).await?;
+    start::bootstrap(&started, environment, loopback).await?;
+    start::import(&started, &arguments.import).await?;
+    let stop = stop_signal()?;
+    println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
+    listener.serve(started.idp.router(), stop).await;
+    close(started).await
+}
+
+/// `portcullis serve`: production, from a file.
+///
+/// # Errors
+/// Whatever keeps it from starting.
+pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch) -> Result<(), Failure> {
+    let mut listener = Listener::bind(config.server.listen).await?;
+    listener.tls = config.tls.as_ref().map(tls::read).transpose()?;
+    listener.max_connections = config.server.max_connections;
+    listener.stop_within = Duration::from_secs(config.server.stop_seconds);
+    listener.trusted_proxies = config.server.trusted_proxies.iter().filter_map(|p| p.parse().ok()).collect();
+    listener.hosts = own_host(config.public_url());
+    let idp_config = IdpConfig {
+        public_url: Some(config.public_url().to_owned()),
+        legacy_auth_prefix: config.idp.legacy_auth_prefix,
+        theme: config.idp.theme.clone(),
+        hash_threads: if config.idp.hash_threads == 0 { cores() } else { config.idp.hash_threads },
+    };
+    let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
+    let started = start::open(place, idp_config).await?;
+    refuse_demo(&started).await?;
+    start::bootstrap(&started, environment, config.server.listen.ip().is_loopback()).await?;
+    start::import(&started, &config.idp.import).await?;
+    tracing::info!(url = config.public_url(), listen = %config.server.listen, ms = clock.elapsed().as_millis(), "ready");
+    run(config, listener, started).await
+}
+
+async fn run(config: &Config, listener: Listener, started: Started) -> Result<(), Failure> {
+    let stop = stop_signal()?;
+    let mut others = Vec::new();
+    if let Some(address) = config.server.health_listen {
+        let listener = Listener::bind(address).await?;
+        others.push(tokio::spawn(listener.serve(Health::of(started.db.clone()).router(), stop.clone())));
+    }
+    let main_router = match &config.admin {
+        None => started.idp.router(),
+        Some(admin) => {
+            let listener = Listener::bind(admin.listen).await?;
+            others.push(tokio::spawn(listener.serve(started.idp.admin_router(), stop.clone())));
+            started.idp.public_router()
+        }
+    };
+    listener.serve(main_router, stop).await;
+    for other in others {
+        let _ended_by_itself = other.await;
+    }
+    tracing::info!("stopped");
+    close(started).await
+}
+
+async fn close(started: Started) -> Result<(), Failure> {
+    started.db.close().await.map_err(|e| Failure::failed(format!("closing the database: {e}")))
+}
+
+/// The data folder with its key: the file's setting, the environment, else `DIR/server.key`.
+///
+/// # Errors
+/// A folder or key that cannot be used.
+pub fn folder(path: &Path, environment: &Environment, key_file: Option<&Path>) -> Result<Place, Failure> {
+    let folder = DataFolder::open(path)?;
+    let named = environment.get("PORTCULLIS_SERVER_KEY_FILE").map(Path::new);
+    let keys = folder.server_keys(key_file.or(named), &SystemEntropy)?;
+    Ok(Place::Folder(folder, keys))
+}
+
+fn own_host(public_url: &str) -> Hosts {
+    match url::Url::parse(public_url).ok().and_then(|u| u.host_str().map(str::to_owned)) {
+        Some(host) => Hosts::Only([host].into()),
+        None => Hosts::Any,
+    }
+}
+
+/// A demo's database has passwords that were printed on a terminal: it must never face users.
+async fn refuse_demo(started: &Started) -> Result<(), Failure> {
+    if crate::demo::is_marked(&started.db).await? {
+        return Err(Failure::configuration("this data folder belongs to the demo; choose an empty one"));
+    }
+    Ok(())
+}

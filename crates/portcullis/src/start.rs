@@ -1,0 +1,140 @@
+//! Opening the store and the identity provider: the part every command shares.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use portcullis_core::secret::Secret;
+use portcullis_idp::{Bootstrapped, Deps, Idp, IdpConfig, Imported};
+use portcullis_store::{Db, MemoryEphemeral, OpenError, OpenOptions, ServerKeys};
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::command::Environment;
+use crate::data::DataFolder;
+use crate::failure::Failure;
+
+/// Shortest bootstrap password beyond loopback, characters.
+const SHORTEST_PASSWORD: usize = 12;
+
+/// Where the data lives.
+pub enum Place {
+    /// In a folder.
+    Folder(DataFolder, ServerKeys),
+    /// In memory.
+    Memory(ServerKeys),
+}
+
+/// An open store and the idp over it.
+pub struct Started {
+    /// The idp.
+    pub idp: Idp,
+    /// The store.
+    pub db: Db,
+}
+
+/// Opens store and idp.
+///
+/// # Errors
+/// One line: a locked or read-only folder, a wrong key, a broken theme.
+pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
+    let options = OpenOptions { entropy: Arc::new(SystemEntropy), ..OpenOptions::default() };
+    let db = match place {
+        Place::Folder(folder, keys) => {
+            Db::open(&folder.database(), keys, options).map_err(|error| storage(folder.path(), &error))?
+        }
+        Place::Memory(keys) => Db::in_memory(keys).map_err(|e| Failure::failed(format!("memory: {e}")))?,
+    };
+    let deps = Deps {
+        db: db.clone(),
+        ephemeral: Arc::new(MemoryEphemeral::new()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        config,
+    };
+    let idp = Idp::open(deps).await.map_err(|e| Failure::configuration(e.to_string()))?;
+    Ok(Started { idp, db })
+}
+
+fn storage(folder: &Path, error: &OpenError) -> Failure {
+    let line = format!("data folder {}: {error}", folder.display());
+    match error {
+        OpenError::Locked => Failure::busy(line),
+        _ => Failure::failed(line),
+    }
+}
+
+/// Makes the master realm with the first administrator of the environment, once.
+///
+/// # Errors
+/// A weak password beyond loopback; half a pair of variables.
+pub async fn bootstrap(started: &Started, environment: &Environment, loopback: bool) -> Result<(), Failure> {
+    let name = environment.get("KC_BOOTSTRAP_ADMIN_USERNAME");
+    let password = environment.get("KC_BOOTSTRAP_ADMIN_PASSWORD");
+    let first = match (name, password) {
+        (Some(name), Some(password)) => Some((name, Secret::new(password))),
+        (None, None) => None,
+        _ => {
+            return Err(Failure::configuration(
+                "KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD must be set together",
+            ));
+        }
+    };
+    if let Some((name, password)) = &first
+        && !loopback
+        && is_weak(name, password.expose())
+    {
+        return Err(Failure::configuration(format!(
+            "KC_BOOTSTRAP_ADMIN_PASSWORD: too weak for a server beyond loopback; use at least {SHORTEST_PASSWORD} characters that are not the user name"
+        )));
+    }
+    let admin = first.as_ref().map(|(name, password)| (*name, password));
+    match started.idp.bootstrap_master(admin).await.map_err(|e| Failure::failed(format!("master realm: {e}")))? {
+        Bootstrapped::Made if first.is_none() => {
+            println!("No administrator was made: start on an empty data folder with KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD set.");
+        }
+        Bootstrapped::Made => {}
+        Bootstrapped::AlreadyThere if first.is_some() => {
+            println!("The master realm exists: KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD are ignored.");
+        }
+        Bootstrapped::AlreadyThere => {}
+    }
+    Ok(())
+}
+
+fn is_weak(name: &str, password: &str) -> bool {
+    let mut letters: Vec<char> = password.chars().collect();
+    letters.sort_unstable();
+    letters.dedup();
+    password.chars().count() < SHORTEST_PASSWORD || letters.len() < 5 || password.to_lowercase().contains(&name.to_lowercase())
+}
+
+/// Imports realm files; a realm that exists is left as it is.
+///
+/// # Errors
+/// The file and the first thing wrong with it.
+pub async fn import(started: &Started, files: &[PathBuf]) -> Result<(), Failure> {
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|e| Failure::not_found(format!("realm file {}: {e}", file.display())))?;
+        let imported = started.idp.import_realm(&bytes).await;
+        match imported.map_err(|e| Failure::configuration(format!("realm file {}: {e}", file.display())))? {
+            Imported::Made { realm, users, clients } => {
+                println!("Imported realm {realm}: {users} users, {clients} clients, from {}", file.display());
+            }
+            Imported::AlreadyThere { realm } => {
+                println!("Realm {realm} exists: {} is not imported again", file.display());
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_passwords_are_known() {
+        for (password, weak) in [("admin", true), ("aaaaaaaaaaaaaaaa", true), ("my-admin-password", true), ("correct horse battery", false)] {
+            assert_eq!(is_weak("admin", password), weak, "{password}");
+        }
+    }
+}
