@@ -23,6 +23,9 @@ pub enum BadKey {
     /// A member is missing, of the wrong type or not canonical base64url.
     #[error("malformed key member")]
     Malformed,
+    /// A member longer than any usable key (DS-24).
+    #[error("key member is too long")]
+    TooLong,
     /// RSA modulus under 2048 bits (RFC 7518 §3.3) or over 8192.
     #[error("RSA modulus must have 2048 to 8192 bits")]
     ModulusSize,

@@ -117,7 +117,7 @@ impl Jwk {
         let text = member.as_deref().ok_or(BadKey::Malformed)?;
         // An 8192-bit modulus is 1366 characters; nothing longer is worth decoding (DS-24).
         if text.len() > 1366 {
-            return Err(BadKey::ModulusSize);
+            return Err(BadKey::TooLong);
         }
         base64url_decode(text).ok_or(BadKey::Malformed)
     }

@@ -192,9 +192,10 @@ fn jw_20_and_ds_24_rsa_keys_of_bad_size_or_shape() {
         ("512 bits", n(&odd(64)), BadKey::ModulusSize),
         ("1024 bits", n(&odd(128)), BadKey::ModulusSize),
         ("2047 bits", n(&high_cleared), BadKey::ModulusSize),
-        ("8200 bits", n(&odd(1025)), BadKey::ModulusSize),
-        ("16384 bits", n(&odd(2048)), BadKey::ModulusSize),
-        ("64 KiB", n(&odd(1 << 16)), BadKey::ModulusSize),
+        ("8200 bits", n(&odd(1025)), BadKey::TooLong),
+        ("16384 bits", n(&odd(2048)), BadKey::TooLong),
+        ("64 KiB", n(&odd(1 << 16)), BadKey::TooLong),
+        ("short behind a zero", n(&[&[0], &odd(128)[..]].concat()), BadKey::Malformed),
         ("even modulus", n(&even), BadKey::ModulusEven),
         ("leading zero", n(&[&[0], &good[..]].concat()), BadKey::Malformed),
         ("empty modulus", n(&[]), BadKey::Malformed),
@@ -223,11 +224,15 @@ fn jw_20_ec_points_off_the_curve_or_of_wrong_length() {
         let mut off = base64url_decode(jwk(alg)["y"].as_str().unwrap()).unwrap();
         off[len - 1] ^= 1;
         let bad = |member: &str, bytes: &[u8]| with(alg, member, json!(base64url_encode(bytes)));
+        let mut shifted = bad("x", &base64url_decode(jwk(alg)["x"].as_str().unwrap()).unwrap()[..len - 1]);
+        let point = ["x", "y"].map(|m| base64url_decode(jwk(alg)[m].as_str().unwrap()).unwrap()).concat();
+        shifted["y"] = json!(base64url_encode(&point[len - 1..]));
         let mut infinity = bad("x", &vec![0; len]);
         infinity["y"] = infinity["x"].clone();
         for (what, value) in [
             ("off the curve", bad("y", &off)),
             ("infinity", infinity),
+            ("right bytes split at the wrong place", shifted),
             ("too short", bad("x", &vec![1; len - 1])),
             ("too long", bad("x", &vec![1; len + 1])),
             ("beyond the field", bad("x", &vec![0xff; len])),
@@ -237,6 +242,10 @@ fn jw_20_ec_points_off_the_curve_or_of_wrong_length() {
         }
         assert!(Jwk::from_value(&jwk(alg)).is_ok());
     }
+    let mut open = key(Algorithm::ES256).public_jwk().unwrap();
+    open.alg = None;
+    assert_eq!(VerifyingKey::from_jwk(&open, Algorithm::ES384).unwrap_err(), BadKey::AlgorithmMismatch);
+    assert!(VerifyingKey::from_jwk(&open, Algorithm::ES256).is_ok());
     let mixed = with(Algorithm::ES256, "crv", json!("P-384"));
     assert_eq!(Jwk::from_value(&mixed).unwrap_err(), BadKey::UnsupportedType, "alg and crv disagree");
     let unknown = with(Algorithm::ES256, "crv", json!("secp256k1"));
@@ -268,6 +277,9 @@ fn jw_22_and_jw_30_key_sets_are_strict_json() {
 #[test]
 fn jw_25_keys_of_other_kinds_and_doubled_kids_are_ignored() {
     let good = jwk(Algorithm::ES256);
+    let encrypting = with(Algorithm::ES256, "use", json!("enc"));
+    assert_eq!(Jwk::from_value(&encrypting).unwrap_err(), BadKey::NotForSignatures);
+    assert!(Jwk { kty: "oct".to_owned(), ..Jwk::default() }.algorithms().is_empty());
     let oct = json!({"kty": "oct", "kid": "o", "k": base64url_encode(&[7; 64]), "alg": "HS256"});
     let mut enc = jwk(Algorithm::RS256);
     (enc["use"], enc["alg"], enc["kid"]) = (json!("enc"), json!("RSA-OAEP"), json!("e"));

@@ -66,6 +66,7 @@ fn jw_01_none_in_any_spelling_and_missing_alg() {
 #[test]
 fn jw_09_the_type_must_be_one_the_profile_names() {
     let strict = TypeRule::one_of(&["at+jwt"]);
+    let other = TypeRule::one_of(&["text/at+jwt"]);
     let either = TypeRule::one_of(&["JWT", "at+jwt"]);
     let absent_too = TypeRule::one_of_or_absent(&["JWT"]);
     let cases = [
@@ -82,6 +83,8 @@ fn jw_09_the_type_must_be_one_the_profile_names() {
         (&strict, Some("text/at+jwt"), false),
         (&strict, Some(""), false),
         (&strict, None, false),
+        (&other, Some("text/at+jwt"), true),
+        (&other, Some("application/text/at+jwt"), false),
         (&either, Some("jwt"), true),
         (&either, Some("ID"), false),
         (&either, None, false),
