@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rcgen::{CertificateParams, DnType, Error, PKCS_RSA_SHA256, PublicKeyData, SignatureAlgorithm, date_time_ymd};
 
-use crate::digest::{base64_encode, base64url_encode, sha256};
-use crate::{Algorithm, Jwk, SigningKey};
+use crate::digest::{base64url_encode, sha256};
+use crate::{Algorithm, SigningKey};
 
 /// No certificate was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,13 +45,6 @@ pub fn self_signed(
     params.distinguished_name.push(DnType::CommonName, common_name);
     let certificate = params.self_signed(&Signer { key, public }).map_err(|_| CertificateError::Encoding)?;
     Ok(certificate.der().to_vec())
-}
-
-/// Puts a certificate into a JWK: `x5c`, `x5t` (SHA-1) and `x5t#S256`.
-pub fn attach(jwk: &mut Jwk, der: &[u8]) {
-    jwk.x5c = Some(vec![base64_encode(der)]);
-    jwk.x5t = Some(x5t(der));
-    jwk.x5t_s256 = Some(x5t_s256(der));
 }
 
 /// SHA-1 thumbprint of a certificate (RFC 7517 §4.8); for display, nothing is decided by it.

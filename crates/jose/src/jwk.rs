@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::digest::{base64url_decode, base64url_encode, sha256};
+use crate::certificate::{x5t, x5t_s256};
+use crate::digest::{base64_encode, base64url_decode, base64url_encode, sha256};
 use crate::{Algorithm, BadKey, Curve, VerifyingKey};
 
 /// A public JWK. It has no place for private or symmetric members, so it cannot leak any (JW-26).
@@ -71,6 +72,19 @@ impl Jwk {
         let alg = jwk.algorithms().first().copied().ok_or(BadKey::UnsupportedType)?;
         VerifyingKey::from_jwk(&jwk, alg)?;
         Ok(jwk)
+    }
+
+    /// Publishes a certificate (DER) with the key: `x5c`, `x5t` (SHA-1) and `x5t#S256`.
+    pub fn set_certificate(&mut self, der: &[u8]) {
+        self.x5c = Some(vec![base64_encode(der)]);
+        self.x5t = Some(x5t(der));
+        self.x5t_s256 = Some(x5t_s256(der));
+    }
+
+    /// Publishes the key for another purpose, such as `enc` with `RSA-OAEP`.
+    pub fn set_use(&mut self, use_: &str, alg: &str) {
+        self.use_ = Some(use_.to_owned());
+        self.alg = Some(alg.to_owned());
     }
 
     /// The algorithms this key may verify: its own `alg`; without one what curve or type allow (all six for RSA). Never HMAC.

@@ -162,10 +162,10 @@ impl SigningKey {
         }
     }
 
-    /// The other half; already parsed, cheap to clone.
+    /// The other half, already parsed and shared.
     #[must_use]
-    pub fn verifying_key(&self) -> &VerifyingKey {
-        &self.0.verifying
+    pub fn verifying_key(&self) -> VerifyingKey {
+        self.0.verifying.clone()
     }
 
     /// The public key in Keycloak's shape (`use` is `sig`); None for symmetric keys, which are never published (JW-26).

@@ -71,7 +71,7 @@ fn jw_03_key_and_algorithm_are_bound() {
             forge(rs256, &json!({"alg": alg, "typ": "JWT", "kid": rs256.kid()}).to_string(), &claims().to_string());
         assert!(jwt::verify(&relabelled, &keys, &profile(&all), NOW).is_err());
         assert_eq!(
-            jws::parse(&token, &portcullis_jose::Limits::default()).unwrap().verify(rs256.verifying_key()),
+            jws::parse(&token, &portcullis_jose::Limits::default()).unwrap().verify(&rs256.verifying_key()),
             Err(Reject::AlgorithmNotAllowed)
         );
         assert_eq!(VerifyingKey::from_jwk(&rs256.public_jwk().unwrap(), alg).unwrap_err(), BadKey::AlgorithmMismatch);

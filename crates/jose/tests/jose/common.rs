@@ -38,7 +38,7 @@ pub(crate) fn make(alg: Algorithm, kid: &str, seed: u8) -> (SigningKey, SecretBy
 }
 
 pub(crate) fn keys_of(keys: &[&SigningKey]) -> KeySet {
-    KeySet::new(keys.iter().map(|key| key.verifying_key().clone()))
+    KeySet::new(keys.iter().map(|key| key.verifying_key()))
 }
 
 /// Signs any header and payload text.

@@ -62,13 +62,17 @@ fn one_rsa_key_serves_all_rsa_algorithms_and_no_other() {
 fn keycloak_26_4_order_of_jwk_members() {
     let mut rsa = key(Algorithm::RS256).public_jwk().unwrap();
     let der = certificate::self_signed(key(Algorithm::RS256), "demo", 0, 1).unwrap();
-    certificate::attach(&mut rsa, &der);
+    rsa.set_certificate(&der);
     let members = |jwk: &Jwk| jwk.to_value().as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(members(&rsa), ["kid", "kty", "alg", "use", "x5c", "x5t", "x5t#S256", "n", "e"]);
     let ec = key(Algorithm::ES384).public_jwk().unwrap();
     assert_eq!(members(&ec), ["kid", "kty", "alg", "use", "crv", "x", "y"]);
     let okp = key(Algorithm::EdDSA).public_jwk().unwrap();
     assert_eq!(members(&okp), ["kid", "kty", "alg", "use", "crv", "x"]);
+    let mut oaep = rsa.clone();
+    oaep.set_use("enc", "RSA-OAEP");
+    assert_eq!((oaep.alg.as_deref(), oaep.use_.as_deref()), (Some("RSA-OAEP"), Some("enc")));
+    assert_eq!(members(&oaep), members(&rsa), "recorded: the encryption key has the same members");
     assert_eq!(rsa.e.as_deref(), Some("AQAB"));
     assert_eq!(rsa.n.as_ref().map(String::len), Some(342), "2048 bits without a leading zero");
 
@@ -179,6 +183,6 @@ fn rfc_7517_4_8_and_4_9_certificate_thumbprints() {
     assert_eq!(certificate::x5t(b"abc"), "qZk-NkcGgWq6PiVxeFDCbJzQ2J0");
     assert_eq!(certificate::x5t_s256(b"abc"), base64url_encode(&sha256(b"abc")));
     let mut jwk = Jwk::default();
-    certificate::attach(&mut jwk, b"abc");
+    jwk.set_certificate(b"abc");
     assert_eq!(jwk.x5c, Some(vec!["YWJj".to_owned()]));
 }

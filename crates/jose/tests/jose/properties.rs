@@ -41,7 +41,7 @@ proptest! {
         prop_assert_eq!(parsed.header().kid.as_deref(), Some(key(alg).kid()));
         prop_assert_eq!(parsed.payload(), text.as_bytes());
         prop_assert_eq!(&Value::Object(parsed.unverified_claims().clone()), &payload);
-        prop_assert_eq!(parsed.verify(key(alg).verifying_key()), Ok(()));
+        prop_assert_eq!(parsed.verify(&key(alg).verifying_key()), Ok(()));
     }
 
     #[test]
