@@ -1,0 +1,119 @@
+//! Schema steps: numbered, one statement each, checksummed, resumable. The caller holds the folder's lock.
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use rusqlite::{Connection, OptionalExtension as _};
+
+use crate::error::OpenError;
+
+const IDENTITY: &str = include_str!("../migrations/identity.sql");
+
+/// Marks the file as ours (`PRAGMA application_id`): the letters `Prtc`.
+const APPLICATION_ID: i64 = 0x5072_7463;
+
+struct Migration {
+    number: i64,
+    sql: &'static str,
+}
+
+/// What a start would do to a database.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MigrationState {
+    /// Highest step applied.
+    pub applied: i64,
+    /// Highest step of this version.
+    pub known: i64,
+}
+
+impl MigrationState {
+    /// Steps a start would run.
+    #[must_use]
+    pub const fn pending(&self) -> i64 {
+        self.known - self.applied
+    }
+}
+
+/// Steps of the embedded text: `-- step N name`, then one statement.
+fn steps(text: &'static str) -> Vec<Migration> {
+    text.split("\n-- step ")
+        .skip(1)
+        .filter_map(|part| {
+            let (title, sql) = part.split_once('\n')?;
+            let number = title.split(' ').next()?.parse().ok()?;
+            Some(Migration { number, sql: sql.trim() })
+        })
+        .collect()
+}
+
+fn checksum(sql: &str) -> String {
+    let hash = digest(&SHA256, sql.as_bytes());
+    hash.as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn storage(error: &rusqlite::Error) -> OpenError {
+    OpenError::Storage(error.to_string())
+}
+
+/// Whether the file is empty or ours.
+pub(crate) fn is_ours(conn: &Connection) -> rusqlite::Result<bool> {
+    let id: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = conn.query_row("SELECT COUNT(*) FROM sqlite_master", [], |row| row.get(0))?;
+    Ok(id == APPLICATION_ID || (tables == 0 && id == 0))
+}
+
+/// Compares the steps that were applied with those of this version.
+pub(crate) fn check(conn: &Connection) -> Result<MigrationState, OpenError> {
+    let steps = steps(IDENTITY);
+    let known = steps.last().map_or(0, |s| s.number);
+    let table: Option<i64> = conn
+        .query_row("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_steps'", [], |row| row.get(0))
+        .optional()
+        .map_err(|e| storage(&e))?;
+    if table.is_none() {
+        return Ok(MigrationState { applied: 0, known });
+    }
+    let found: i64 = conn
+        .query_row("SELECT COALESCE(MAX(number), 0) FROM schema_steps", [], |row| row.get(0))
+        .map_err(|e| storage(&e))?;
+    if found > known {
+        return Err(OpenError::NewerSchema { found, known });
+    }
+    for step in steps.iter().filter(|s| s.number <= found) {
+        let stored: Option<String> = conn
+            .query_row("SELECT checksum FROM schema_steps WHERE number = ?1", [step.number], |row| row.get(0))
+            .optional()
+            .map_err(|e| storage(&e))?;
+        if stored.as_deref() != Some(checksum(step.sql).as_str()) {
+            return Err(OpenError::ChangedStep(step.number));
+        }
+    }
+    Ok(MigrationState { applied: found, known })
+}
+
+/// Runs what is missing, each step with its record in one transaction: a start that was cut off goes on where it stopped.
+pub(crate) fn migrate(conn: &Connection) -> Result<(), OpenError> {
+    conn.pragma_update(None, "application_id", APPLICATION_ID)
+        .and_then(|()| {
+            conn.execute_batch(
+                "CREATE TABLE IF NOT EXISTS schema_steps (number BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)",
+            )
+        })
+        .map_err(|e| storage(&e))?;
+    let state = check(conn)?;
+    for step in steps(IDENTITY).iter().filter(|s| s.number > state.applied) {
+        apply(conn, step).map_err(|e| storage(&e))?;
+    }
+    Ok(())
+}
+
+fn apply(conn: &Connection, step: &Migration) -> rusqlite::Result<()> {
+    let transaction = conn.unchecked_transaction()?;
+    transaction.execute(step.sql, [])?;
+    transaction
+        .execute("INSERT INTO schema_steps (number, checksum) VALUES (?1, ?2)", (step.number, checksum(step.sql)))?;
+    transaction.commit()
+}

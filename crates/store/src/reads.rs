@@ -1,0 +1,159 @@
+//! Reads by key. Each sees one committed state; a read after `apply` sees the plan.
+
+use portcullis_core::ids::{ClientUuid, LineageId, RealmId, SessionId, UserId};
+use portcullis_core::plan::{LoginFailures, LoginKey};
+use portcullis_core::records::RealmRecords;
+use portcullis_core::session::{ClientSession, Lineage, UserSession};
+use portcullis_core::user::{Credential, User};
+
+use crate::db::Db;
+use crate::error::ReadError;
+use crate::identity::events::StoredEvent;
+use crate::identity::users::By;
+use crate::identity::{credentials, events, failures, lineages, realms, records, sessions, users};
+
+/// All of these fail only with [`ReadError`]; "not there" is `None` or an empty list.
+#[expect(clippy::missing_errors_doc, reason = "said once above: every read fails only with ReadError")]
+impl Db {
+    /// Everything configured in the realm of this name, if it is ready.
+    pub async fn realm_records(&self, name: &str) -> Result<Option<RealmRecords>, ReadError> {
+        let name = name.to_owned();
+        self.read_wide(move |db, source| {
+            realms::ready_by_name(source, &name)?.map(|realm| records::of(source, realm, db.sealer())).transpose()
+        })
+        .await
+    }
+
+    /// The same by id and in any state: for imports and removals.
+    pub async fn realm_records_any_state(&self, id: &RealmId) -> Result<Option<RealmRecords>, ReadError> {
+        let id = id.clone();
+        self.read_wide(move |db, source| {
+            realms::by_id(source, &id)?.map(|realm| records::of(source, realm, db.sealer())).transpose()
+        })
+        .await
+    }
+
+    /// Ids and names of the ready realms, by name.
+    pub async fn realm_names(&self) -> Result<Vec<(RealmId, String)>, ReadError> {
+        self.read(realms::names)
+    }
+
+    /// A user with roles and groups.
+    pub async fn user(&self, realm: &RealmId, id: &UserId) -> Result<Option<User>, ReadError> {
+        self.read_together(|db| users::one(db, realm, By::Id, id.as_str()))
+    }
+
+    /// A user by its lower-case login name.
+    pub async fn user_by_username(&self, realm: &RealmId, username: &str) -> Result<Option<User>, ReadError> {
+        self.read_together(|db| users::one(db, realm, By::Username, username))
+    }
+
+    /// A user by its lower-case e-mail; where a realm allows duplicates, the first by username.
+    pub async fn user_by_email(&self, realm: &RealmId, email: &str) -> Result<Option<User>, ReadError> {
+        self.read_together(|db| users::one(db, realm, By::Email, email))
+    }
+
+    /// The service account of a client.
+    pub async fn service_account(&self, realm: &RealmId, client: &ClientUuid) -> Result<Option<User>, ReadError> {
+        self.read_together(|db| users::one(db, realm, By::ServiceAccountOf, client.as_str()))
+    }
+
+    /// Users (service accounts left out) whose username, e-mail or names contain `text`, by username: `max` from `first` on.
+    pub async fn search_users(
+        &self,
+        realm: &RealmId,
+        text: &str,
+        first: i64,
+        max: i64,
+    ) -> Result<Vec<User>, ReadError> {
+        let (realm, text) = (realm.clone(), text.to_owned());
+        self.read_wide(move |_, db| users::search(db, &realm, &text, (first, max))).await
+    }
+
+    /// How many users a realm has, service accounts left out.
+    pub async fn users_count(&self, realm: &RealmId) -> Result<i64, ReadError> {
+        let realm = realm.clone();
+        self.read_wide(move |_, db| users::count(db, &realm)).await
+    }
+
+    /// A user's credentials, lowest priority number first.
+    pub async fn credentials(&self, realm: &RealmId, user: &UserId) -> Result<Vec<Credential>, ReadError> {
+        self.read(|db| credentials::of_user(db, realm, user, self.sealer()))
+    }
+
+    /// A user session; `last_seen` is the latest of its own and of what hangs below it.
+    pub async fn user_session(&self, realm: &RealmId, session: &SessionId) -> Result<Option<UserSession>, ReadError> {
+        self.read(|db| sessions::by_id(db, realm, session))
+    }
+
+    /// A user's sessions, oldest first.
+    pub async fn user_sessions_of(&self, realm: &RealmId, user: &UserId) -> Result<Vec<UserSession>, ReadError> {
+        self.read(|db| sessions::of_user(db, realm, user))
+    }
+
+    /// The client sessions of a user session, oldest first; `last_refresh` is the latest of its own and its lineages'.
+    pub async fn client_sessions(&self, realm: &RealmId, session: &SessionId) -> Result<Vec<ClientSession>, ReadError> {
+        self.read(|db| sessions::clients_of(db, realm, session))
+    }
+
+    /// One client session.
+    pub async fn client_session(
+        &self,
+        realm: &RealmId,
+        session: &SessionId,
+        client: &ClientUuid,
+    ) -> Result<Option<ClientSession>, ReadError> {
+        let both = self.session_and_client(realm, session, client).await?;
+        Ok(both.and_then(|(_, below)| below))
+    }
+
+    /// A user session with its session of one client, in one query.
+    pub async fn session_and_client(
+        &self,
+        realm: &RealmId,
+        session: &SessionId,
+        client: &ClientUuid,
+    ) -> Result<Option<(UserSession, Option<ClientSession>)>, ReadError> {
+        self.read(|db| sessions::with_client(db, realm, session, client))
+    }
+
+    /// A refresh-token family.
+    pub async fn lineage(&self, realm: &RealmId, lineage: &LineageId) -> Result<Option<Lineage>, ReadError> {
+        self.read(|db| lineages::by_id(db, realm, lineage))
+    }
+
+    /// What a used code had given: a second use ends it.
+    pub async fn code_used(
+        &self,
+        realm: &RealmId,
+        hash: &[u8; 32],
+    ) -> Result<Option<(SessionId, ClientUuid)>, ReadError> {
+        self.read(|db| lineages::code_used(db, realm, hash))
+    }
+
+    /// The failures of a login name.
+    pub async fn login_failures(&self, realm: &RealmId, key: &LoginKey) -> Result<Option<LoginFailures>, ReadError> {
+        self.read(|db| failures::by_key(db, realm, key))
+    }
+
+    /// All failure rows of an account (with and without known devices).
+    pub async fn login_failures_of(&self, realm: &RealmId, user: &UserId) -> Result<Vec<LoginFailures>, ReadError> {
+        self.read(|db| failures::of_user(db, realm, user))
+    }
+
+    /// Whether the account logged in from this device before.
+    pub async fn device_known(
+        &self,
+        realm: &RealmId,
+        account: &LoginKey,
+        device: &[u8; 32],
+    ) -> Result<bool, ReadError> {
+        self.read(|db| failures::device_known(db, realm, account, device))
+    }
+
+    /// The latest audit rows, newest first.
+    pub async fn events(&self, realm: &RealmId, limit: i64) -> Result<Vec<StoredEvent>, ReadError> {
+        let realm = realm.clone();
+        self.read_wide(move |_, db| events::latest(db, &realm, limit)).await
+    }
+}

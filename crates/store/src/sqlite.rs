@@ -1,0 +1,206 @@
+//! The SQLite engine: connections, reading rows, and one batch of plans as one transaction.
+
+use std::path::Path;
+use std::time::Duration;
+
+use portcullis_core::plan::{Entity, Gate};
+use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params_from_iter};
+
+use crate::error::{ApplyError, ReadError};
+use crate::sql::{Row, Rows, Source, Sql, Step, Value};
+
+/// Distinct statements a connection keeps prepared.
+const STATEMENTS: usize = 160;
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Int(number) => ValueRef::Integer(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// Settings of every connection. The cache stays small: the ready demo must fit into 40 MB.
+fn configure(conn: &Connection, cache_kib: i64) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::from_secs(5))?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "synchronous", "FULL")?;
+    conn.pragma_update(None, "cache_size", -cache_kib)?;
+    conn.pragma_update(None, "temp_store", "MEMORY")?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// The connection that writes; creates the file.
+pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    configure(&conn, 4000)?;
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    conn.pragma_update(None, "journal_size_limit", 67_108_864)?;
+    Ok(conn)
+}
+
+/// A connection that only reads.
+pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    configure(&conn, 2000)?;
+    conn.pragma_update(None, "query_only", true)?;
+    Ok(conn)
+}
+
+/// The one connection of a database that leaves nothing behind.
+pub(crate) fn memory() -> rusqlite::Result<Connection> {
+    let conn = Connection::open_in_memory()?;
+    configure(&conn, 4000)?;
+    Ok(conn)
+}
+
+impl Source for Connection {
+    fn rows(&self, sql: &'static Sql, params: Vec<Value>) -> Result<Vec<Row>, ReadError> {
+        let mut statement = self.prepare_cached(sql.sqlite())?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(params_from_iter(params))?;
+        let mut out = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut values = Vec::with_capacity(columns);
+            for at in 0..columns {
+                values.push(match row.get_ref(at)? {
+                    ValueRef::Null => Value::Null,
+                    ValueRef::Integer(number) => Value::Int(number),
+                    ValueRef::Text(text) => Value::Text(
+                        String::from_utf8(text.to_vec())
+                            .map_err(|_| ReadError::Storage("text is not UTF-8".to_owned()))?,
+                    ),
+                    ValueRef::Real(_) | ValueRef::Blob(_) => {
+                        return Err(ReadError::Storage("unexpected column type".to_owned()));
+                    }
+                });
+            }
+            out.push(Row(values));
+        }
+        Ok(out)
+    }
+}
+
+/// Runs `read` in one read transaction: all of it sees one state.
+pub(crate) fn snapshot<T>(
+    conn: &Connection,
+    read: impl FnOnce(&dyn Source) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    run(conn, "BEGIN")?;
+    let out = read(conn);
+    run(conn, "COMMIT")?;
+    out
+}
+
+/// What became of one plan: rows changed, or why not.
+pub(crate) type Outcome = Result<u64, ApplyError>;
+
+/// Runs plans in one transaction, each in a savepoint of its own, and commits. One answer per plan, in order.
+pub(crate) fn batch(conn: &Connection, plans: &[&[Step]]) -> Vec<Outcome> {
+    if let Err(error) = run(conn, "BEGIN IMMEDIATE") {
+        return vec![Err(storage(&error)); plans.len()];
+    }
+    let mut outcomes = Vec::with_capacity(plans.len());
+    for steps in plans {
+        let outcome = plan(conn, steps);
+        let lost = conn.is_autocommit();
+        outcomes.push(outcome);
+        if lost {
+            // The engine ended the transaction by itself (disk full, I/O error): nothing of the batch was written.
+            let error = outcomes.pop().and_then(Result::err);
+            let error = error.unwrap_or_else(|| ApplyError::Storage("transaction lost".to_owned()));
+            return vec![Err(error); plans.len()];
+        }
+    }
+    if run(conn, "COMMIT").is_err() {
+        if !conn.is_autocommit() {
+            let _ = run(conn, "ROLLBACK");
+        }
+        return vec![Err(ApplyError::Unknown); plans.len()];
+    }
+    outcomes
+}
+
+/// A plan of one step needs no savepoint: a statement that fails changes nothing, and one that finds no row has changed none.
+fn plan(conn: &Connection, steps: &[Step]) -> Outcome {
+    if let [step] = steps {
+        return one(conn, step);
+    }
+    run(conn, "SAVEPOINT plan").map_err(|e| storage(&e))?;
+    let mut changed = 0;
+    for step in steps {
+        match one(conn, step) {
+            Ok(rows) => changed += rows,
+            Err(error) => {
+                if !conn.is_autocommit() {
+                    run(conn, "ROLLBACK TO plan").map_err(|e| storage(&e))?;
+                    run(conn, "RELEASE plan").map_err(|e| storage(&e))?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    run(conn, "RELEASE plan").map_err(|e| storage(&e))?;
+    Ok(changed)
+}
+
+fn run(conn: &Connection, sql: &str) -> rusqlite::Result<usize> {
+    conn.prepare_cached(sql)?.execute([])
+}
+
+fn one(conn: &Connection, step: &Step) -> Outcome {
+    let changed = conn
+        .prepare_cached(step.sql.sqlite())
+        .and_then(|mut statement| statement.execute(params_from_iter(&step.params)));
+    match (changed, step.rows) {
+        (Ok(0), Rows::One(gate)) => Err(ApplyError::Gate(gate)),
+        (Ok(rows), Rows::One(_) | Rows::Any) => Ok(rows as u64),
+        (Err(error), _) => Err(refusal(&error, step)),
+    }
+}
+
+/// A violated key is the gate that the step names for it.
+fn refusal(error: &rusqlite::Error, step: &Step) -> ApplyError {
+    let rusqlite::Error::SqliteFailure(code, message) = error else {
+        return storage(error);
+    };
+    let gate = match code.extended_code {
+        ffi::SQLITE_CONSTRAINT_FOREIGNKEY => step.foreign,
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_UNIQUE => {
+            let email = message.as_ref().is_some_and(|m| m.contains("email_key"));
+            step.unique.map(|gate| match (gate, email) {
+                (Gate::Taken(Entity::User), true) => Gate::Taken(Entity::Email),
+                (gate, _) => gate,
+            })
+        }
+        _ => None,
+    };
+    gate.map_or_else(|| storage(error), ApplyError::Gate)
+}
+
+fn storage(error: &rusqlite::Error) -> ApplyError {
+    ApplyError::Storage(error.to_string())
+}
+
+/// Moves the write-ahead log into the database file.
+pub(crate) fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Whether the engine says the file is not its own.
+pub(crate) fn not_a_database(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
+}
+
+/// Whether the engine may not write.
+pub(crate) fn read_only(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied))
+}
