@@ -1,1 +1,16 @@
-//! portcullis-testkit
+//! # portcullis-testkit: what tests stand on
+//!
+//! **Owns** the golden replayer ([`golden`]), a plain HTTP/1 client ([`http1`]) and a raw socket ([`raw`]), a tiny
+//! relying party ([`rp`]), the tests' own time and randomness ([`pace`]), a real browser (feature `browser`).
+//!
+//! **Does not own** any rule of the product: nothing here is shipped, and the product never imports it.
+//!
+//! **Flow** a test starts or is given a server -> drives it through a client of this crate -> looks at what came back.
+
+#[cfg(feature = "browser")]
+pub mod browser;
+pub mod golden;
+pub mod http1;
+pub mod pace;
+pub mod raw;
+pub mod rp;
