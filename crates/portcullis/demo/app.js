@@ -72,7 +72,7 @@ function names(headers) {
 }
 
 const flat = (/** @type {unknown} */ body) => Object.entries(body ?? {}).map(([name, value]) => /** @type {[string, string]} */ ([name, String(value)]));
-const short = (/** @type {URL} */ url) => url.pathname.replace(/^.*\/protocol\/openid-connect/, '…');
+const short = (/** @type {URL} */ url) => url.pathname.replace(/^.*\/(protocol\/openid-connect|\.well-known)/, '…');
 const words = (/** @type {number} */ status) => ({ 200: 'OK', 400: 'Bad Request', 401: 'Unauthorized', 403: 'Forbidden' })[status] ?? '';
 
 /** The SDK's way out of the page. */
@@ -125,8 +125,8 @@ function showError(error) {
 /** @param {string} path */
 async function call(path) {
   const url = config.api + path;
-  // Without a login the call goes out without a token: the API's refusal is worth seeing.
-  const answer = await (login.session() ? login.fetch(url) : watchedFetch(url));
+  // A public route needs no token. Without a login the others are called without one too: the API's refusal is worth seeing.
+  const answer = await (login.session() && path !== '/public' ? login.fetch(url) : watchedFetch(url));
   const body = await answer.json().catch(() => null);
   show({ request: `GET ${path}`, status: answer.status, body }, answer.ok ? 'good' : 'warn');
 }
