@@ -19,6 +19,7 @@
 //! | refresh-token family | lineage (one per login of a client; see [`session::Lineage`]) |
 //! | scope value | client scope |
 
+pub mod admin;
 pub mod claims;
 pub mod client;
 pub mod entropy;
@@ -32,10 +33,12 @@ pub mod mapper;
 pub mod oauth;
 pub mod plan;
 pub mod realm;
+pub mod realm_file;
 pub mod records;
 pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod session_limits;
 pub mod time;
 pub mod user;

@@ -1,0 +1,252 @@
+//! Who may administer what (Keycloak 26.4's role-based rules).
+//!
+//! **Owns** the rights, the roles that give them, and the decision over a realm. Rights are taken from the store, never
+//! from the token: lightweight tokens carry none, and a right that was taken away must be gone at once.
+//!
+//! **Does not own** the verification of the token (idp), which endpoint needs which right (idp's admin files).
+
+use std::collections::BTreeSet;
+
+use crate::ids::RoleId;
+use crate::realm_file::master;
+use crate::records::RealmRecords;
+use crate::user::User;
+
+/// The client that holds a realm's own administrative roles.
+pub const REALM_MANAGEMENT: &str = "realm-management";
+
+/// A right over one realm.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the names are Keycloak's roles")]
+pub enum Right {
+    ManageRealm,
+    ViewRealm,
+    ManageUsers,
+    ViewUsers,
+    QueryUsers,
+    ManageClients,
+    ViewClients,
+    QueryClients,
+    QueryGroups,
+    QueryRealms,
+    ManageEvents,
+    ViewEvents,
+    ManageIdentityProviders,
+    ViewIdentityProviders,
+    ManageAuthorization,
+    ViewAuthorization,
+    Impersonation,
+    CreateClient,
+    /// Any of the administrative roles.
+    Any,
+}
+
+impl Right {
+    /// The roles that give it; `manage-x` implies `view-x`, `view-x` implies `query-x`.
+    #[must_use]
+    pub const fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::ManageRealm => &["manage-realm"],
+            Self::ViewRealm => &["view-realm", "manage-realm"],
+            Self::ManageUsers => &["manage-users"],
+            Self::ViewUsers => &["view-users", "manage-users"],
+            Self::QueryUsers => &["query-users", "view-users", "manage-users"],
+            Self::ManageClients => &["manage-clients"],
+            Self::ViewClients => &["view-clients", "manage-clients"],
+            Self::QueryClients => &["query-clients", "view-clients", "manage-clients"],
+            Self::QueryGroups => &["query-groups", "view-users", "manage-users"],
+            Self::QueryRealms => &["query-realms", "view-realm", "manage-realm"],
+            Self::ManageEvents => &["manage-events"],
+            Self::ViewEvents => &["view-events", "manage-events"],
+            Self::ManageIdentityProviders => &["manage-identity-providers"],
+            Self::ViewIdentityProviders => &["view-identity-providers", "manage-identity-providers"],
+            Self::ManageAuthorization => &["manage-authorization"],
+            Self::ViewAuthorization => &["view-authorization", "manage-authorization"],
+            Self::Impersonation => &["impersonation"],
+            Self::CreateClient => &["create-client", "manage-clients"],
+            Self::Any => &master::REALM_ROLES,
+        }
+    }
+}
+
+/// Why an administrator is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// The account lacks the role (403).
+    NotAllowed,
+    /// A token of one realm for another (403).
+    OtherRealm,
+}
+
+/// An administrator and the names of its administrative roles over one realm: proof that [`permit`] looked.
+#[derive(Clone, Debug)]
+pub struct AdminPermit {
+    roles: BTreeSet<String>,
+}
+
+impl AdminPermit {
+    /// Whether the right is there.
+    #[must_use]
+    pub fn has(&self, right: Right) -> bool {
+        right.roles().iter().any(|role| self.roles.contains(*role))
+    }
+
+    /// Demands the right.
+    ///
+    /// # Errors
+    /// [`Reason::NotAllowed`].
+    pub fn require(&self, right: Right) -> Result<(), Reason> {
+        if self.has(right) { Ok(()) } else { Err(Reason::NotAllowed) }
+    }
+}
+
+/// Everything the user has, by itself and through its groups, composites expanded.
+#[must_use]
+pub fn effective_roles<'a>(records: &'a RealmRecords, user: &'a User) -> BTreeSet<&'a RoleId> {
+    let of_groups = user.groups.iter().flat_map(|group| records.groups.lineage(group)).flat_map(|group| &group.roles);
+    records.roles.expand(user.roles.iter().chain(of_groups))
+}
+
+/// Which roles a token lets through: all (`fullScopeAllowed`), or only the scope mappings of its client.
+/// ANSWERS: a token of a client without full scope loses its admin rights; lightweight tokens keep them.
+fn lets_through(records: &RealmRecords, client_id: &str, role: &RoleId) -> bool {
+    records.client(client_id).is_some_and(|client| {
+        client.settings.full_scope_allowed || records.roles.expand(&client.scope_mappings).contains(role)
+    })
+}
+
+/// The administrative roles that `user` of `home` has over the realm named `target`, with a token given to `client_id`.
+///
+/// # Errors
+/// [`Reason::OtherRealm`] when the token's realm is neither master nor the target.
+pub fn permit(home: &RealmRecords, user: &User, client_id: &str, target: &str) -> Result<AdminPermit, Reason> {
+    let container = match home.realm.name.as_str() {
+        master::NAME => master::realm_client_id(target),
+        name if name == target => REALM_MANAGEMENT.to_owned(),
+        _ => return Err(Reason::OtherRealm),
+    };
+    let Some(container) = home.client(&container) else {
+        return Ok(AdminPermit { roles: BTreeSet::new() });
+    };
+    let roles = effective_roles(home, user)
+        .into_iter()
+        .filter(|id| lets_through(home, client_id, id))
+        .filter_map(|id| home.roles.get(id))
+        .filter(|role| role.client.as_ref() == Some(&container.id))
+        .map(|role| role.name.clone())
+        .collect();
+    Ok(AdminPermit { roles })
+}
+
+/// Whether `user` of `home` may create realms: a role of master alone.
+///
+/// # Errors
+/// [`Reason::NotAllowed`].
+pub fn may_create_realms(home: &RealmRecords, user: &User, client_id: &str) -> Result<(), Reason> {
+    if home.realm.name != master::NAME {
+        return Err(Reason::NotAllowed);
+    }
+    let has = |name| {
+        home.roles.named(None, name).is_some_and(|role| {
+            effective_roles(home, user).contains(&role.id) && lets_through(home, client_id, &role.id)
+        })
+    };
+    if has(master::CREATE_REALM) { Ok(()) } else { Err(Reason::NotAllowed) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::entropy::Entropy;
+    use crate::group::Groups;
+    use crate::realm_file::{RealmContents, RealmFile, assemble};
+    use crate::role::Roles;
+    use crate::time::Now;
+
+    struct Counter(std::sync::atomic::AtomicU64);
+
+    impl Entropy for Counter {
+        fn fill(&self, out: &mut [u8]) {
+            for chunk in out.chunks_mut(8) {
+                let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed).to_be_bytes();
+                chunk.copy_from_slice(&n[8 - chunk.len()..]);
+            }
+        }
+    }
+
+    fn realm(text: &str) -> (RealmRecords, RealmContents) {
+        let file = RealmFile::read(text.as_bytes()).unwrap();
+        let contents = assemble(file, &Counter(1.into()), Now::from_secs(0)).unwrap();
+        let records = RealmRecords::new(
+            contents.realm.clone(),
+            contents.scopes.clone(),
+            Roles::new(contents.roles.clone()),
+            Groups::new(contents.groups.clone()),
+            Vec::new(),
+            contents.clients.clone(),
+        );
+        (records, contents)
+    }
+
+    fn demo() -> (RealmRecords, RealmContents) {
+        realm(include_str!("../../testkit/golden/realms/demo.json"))
+    }
+
+    fn rights(records: &RealmRecords, contents: &RealmContents, name: &str, client: &str) -> Vec<bool> {
+        let user = &contents.users.iter().find(|u| u.user.username == name).unwrap().user;
+        let permit = permit(records, user, client, "demo").unwrap();
+        [Right::Any, Right::ViewRealm, Right::ManageRealm, Right::QueryUsers, Right::ViewUsers, Right::ManageUsers]
+            .into_iter()
+            .map(|right| permit.has(right))
+            .collect()
+    }
+
+    #[test]
+    fn rights_come_from_the_stored_roles() {
+        // Recorded: `admin-permissions/roles-of-administrators`.
+        let (records, contents) = demo();
+        let table = [
+            ("alice", [false, false, false, false, false, false]),
+            ("quinn", [true, false, false, true, false, false]),
+            ("vera", [true, true, false, true, true, false]),
+            ("mona", [true, false, false, true, true, true]),
+            ("rita", [true, true, true, true, true, true]),
+        ];
+        for (name, want) in table {
+            assert_eq!(rights(&records, &contents, name, "backend"), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_client_without_full_scope_carries_no_admin_rights_and_a_lightweight_one_does() {
+        let (records, contents) = demo();
+        assert_eq!(rights(&records, &contents, "rita", "limited-app"), [false; 6]);
+        assert_eq!(rights(&records, &contents, "rita", "light-app"), [true; 6]);
+        assert_eq!(rights(&records, &contents, "rita", "no-such-client"), [false; 6]);
+    }
+
+    #[test]
+    fn a_token_of_one_realm_is_nothing_in_another() {
+        let (records, contents) = demo();
+        let rita = &contents.users.iter().find(|u| u.user.username == "rita").unwrap().user;
+        assert_eq!(permit(&records, rita, "backend", "mini").unwrap_err(), Reason::OtherRealm);
+        assert_eq!(permit(&records, rita, "backend", "master").unwrap_err(), Reason::OtherRealm);
+        assert_eq!(may_create_realms(&records, rita, "backend"), Err(Reason::NotAllowed));
+    }
+
+    #[test]
+    fn masters_admin_has_master_and_may_create_realms() {
+        let users = json!([{"username": "root", "realmRoles": ["admin"]}, {"username": "maker", "realmRoles": ["create-realm"]}]);
+        let file = json!({"realm": "master", "enabled": true, "users": users});
+        let (records, contents) = realm(&file.to_string());
+        let root = &contents.users[0].user;
+        assert!(permit(&records, root, "admin-cli", "master").unwrap().has(Right::ManageRealm));
+        assert!(!permit(&records, root, "admin-cli", "elsewhere").unwrap().has(Right::Any));
+        assert_eq!(may_create_realms(&records, root, "admin-cli"), Ok(()));
+        let maker = &contents.users[1].user;
+        assert_eq!(may_create_realms(&records, maker, "admin-cli"), Ok(()));
+        assert!(!permit(&records, maker, "admin-cli", "master").unwrap().has(Right::Any));
+    }
+}
