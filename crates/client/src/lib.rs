@@ -1,1 +1,16 @@
-//! portcullis-client
+//! # portcullis-client: talking to an identity provider
+//!
+//! **Owns** discovery, key fetching with caching, and the one door for outbound calls ([`door`]).
+//!
+//! **Does not own** judging tokens (`portcullis-jose`), HTTP servers (`portcullis-guard`).
+//!
+//! **Flow** issuer -> [`discovery::Metadata`] -> [`keys::IssuerKeys`]: known keys at once, an unknown `kid` fetches at most once per cool-down,
+//! and keys that were good stay good for a day when the identity provider is away.
+
+pub mod discovery;
+pub mod door;
+pub mod keys;
+
+pub use discovery::Metadata;
+pub use door::{CallError, Door, Reach};
+pub use keys::{IssuerKeys, KeyPolicy, NoKeys};
