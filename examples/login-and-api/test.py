@@ -6,6 +6,7 @@ tokens. Needs the packages of backend/requirements.txt and nothing else. Ends wi
 
 import base64
 import hashlib
+import hmac
 import html
 import http.cookiejar
 import json
@@ -171,8 +172,11 @@ def walk(api):
     check("signed with a foreign key", bearer("/api/me", jwt.encode(claims, foreign, "RS256", headers=kid))[0], 401)
     check("signed with a foreign key of unknown id", bearer("/api/me", jwt.encode(claims, foreign, "RS256", headers={"kid": "unknown"}))[0], 401)
     keys = jwt.PyJWKClient(f"{ISSUER}/protocol/openid-connect/certs")
-    public = keys.get_signing_key_from_jwt(good).key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    check("HS256 with the public key as secret", bearer("/api/me", jwt.encode(claims, public, "HS256", headers=kid))[0], 401)
+    public = keys.get_signing_key_from_jwt(good).key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    # By hand, because PyJWT refuses to make such a token.
+    signed = f"{b64(json.dumps({'alg': 'HS256', 'typ': 'JWT', **kid}).encode())}.{body}"
+    confused = f"{signed}.{b64(hmac.digest(public, signed.encode(), 'sha256'))}"
+    check("HS256 with the public key as secret", bearer("/api/me", confused)[0], 401)
     check("the ID token is no access token", bearer("/api/me", tokens["id_token"])[0], 401)
     check("the refresh token is no access token", bearer("/api/me", tokens["refresh_token"])[0], 401)
 
