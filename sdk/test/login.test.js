@@ -119,6 +119,17 @@ describe('handleCallback', () => {
     const victim = await leave(idp);
     await assert.rejects(victim.login.handleCallback(back.href), refused('state_unknown'));
   });
+  test('an answer to another client or server of this page is refused (mix-up, RFC 9700 §4.4)', async () => {
+    const [idp, other] = [await start(), await start()];
+    for (const [options, of] of [[{ clientId: 'second' }, idp], [{}, other]]) {
+      const tab = fakeBrowser();
+      const { login } = await leave(idp, tab);
+      const { back } = await leave(of, tab, options);
+      if (of === other) back.searchParams.set('iss', idp.realm);
+      await assert.rejects(login.handleCallback(back.href), refused('state_unknown'));
+      assert.equal(tokenCalls(idp, 'authorization_code').length + tokenCalls(other, 'authorization_code').length, 0);
+    }
+  });
   test('an answer an hour old is refused', async () => {
     const idp = await start();
     const { login, back, tab } = await leave(idp);
@@ -158,7 +169,9 @@ describe('ID token (OpenID Connect Core §3.1.3.7)', () => {
     ['nbf', { id: () => ({ nbf: now() + 120 }) }],
     ['at_hash', { id: () => ({ at_hash: 'A'.repeat(22) }) }],
     ['sub', { id: () => ({ sub: '' }) }],
-    ['alg none', { header: { alg: 'none' } }],
+    ['alg none', { header: { alg: 'none' }, id: () => ({ at_hash: undefined }) }],
+    ['alg None', { header: { alg: 'None' }, id: () => ({ at_hash: undefined }) }],
+    ['alg absent', { header: {}, id: () => ({ at_hash: undefined }) }],
     ['absent', { response: () => ({ id_token: undefined }) }],
     ['no token', { response: () => ({ id_token: 'garbage' }) }],
   ];
