@@ -1,0 +1,337 @@
+//! A login in progress: one value per browser that lists its tabs, one value per tab.
+//!
+//! The browser's id stands in a signed cookie, the tab's id in the address; both are needed (AZ-24). Every page carries a
+//! session code of its own, of which only the latest is taken (SE-04). What a tab asked for stays here and is never
+//! read back from the page.
+
+use std::collections::BTreeMap;
+
+use portcullis_jose::digest::{base64url_encode, constant_time_eq, hmac_sha256, sha256};
+use serde::{Deserialize, Serialize};
+
+use crate::entropy::{self, Entropy};
+use crate::ids::{ClientUuid, SessionId, UserId};
+use crate::oauth::authorize::AuthorizeRequest;
+use crate::secret::Secret;
+
+/// Format number of [`Browser`] and [`Tab`]; another one starts the flow over.
+pub const FLOW_FORMAT: u32 = 1;
+
+/// Most tabs of one browser; the oldest is dropped for a new one (SE-12, DS-16).
+pub const MAX_TABS: usize = 20;
+
+/// The tabs of one browser, oldest first.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Browser {
+    /// [`FLOW_FORMAT`].
+    pub format: u32,
+    /// Seconds.
+    pub expires_at: i64,
+    /// Ids of its tabs.
+    pub tabs: Vec<String>,
+}
+
+impl Browser {
+    /// Without tabs.
+    #[must_use]
+    pub fn new(expires_at: i64) -> Self {
+        Self { format: FLOW_FORMAT, expires_at, tabs: Vec::new() }
+    }
+
+    /// Adds a tab and returns those that had to go.
+    pub fn add(&mut self, tab: &str, expires_at: i64) -> Vec<String> {
+        self.expires_at = self.expires_at.max(expires_at);
+        self.tabs.retain(|t| t != tab);
+        self.tabs.push(tab.to_owned());
+        let surplus = self.tabs.len().saturating_sub(MAX_TABS);
+        self.tabs.drain(..surplus).collect()
+    }
+
+    /// Forgets a tab; whether none is left.
+    pub fn remove(&mut self, tab: &str) -> bool {
+        self.tabs.retain(|t| t != tab);
+        self.tabs.is_empty()
+    }
+}
+
+/// The id of a browser's flows: 128 random bits, as Keycloak prints them.
+#[must_use]
+pub fn new_browser_id(entropy: &dyn Entropy) -> String {
+    entropy::uuid(entropy)
+}
+
+/// The value of `AUTH_SESSION_ID`: base64url of `id.mac` (Keycloak 26.4 signs it likewise).
+#[must_use]
+pub fn browser_cookie(id: &str, key: &[u8]) -> String {
+    base64url_encode(format!("{id}.{}", mac(id, key)).as_bytes())
+}
+
+/// The id inside an `AUTH_SESSION_ID` that we signed (SE-01, SE-13). A node suffix `.route` behind the value is ignored.
+#[must_use]
+pub fn read_browser_cookie(value: &str, key: &[u8]) -> Option<String> {
+    let value = value.split('.').next().unwrap_or(value);
+    let text = String::from_utf8(portcullis_jose::digest::base64url_decode(value)?).ok()?;
+    let (id, found) = text.split_once('.')?;
+    constant_time_eq(found.as_bytes(), mac(id, key).as_bytes()).then(|| id.to_owned())
+}
+
+fn mac(id: &str, key: &[u8]) -> String {
+    base64url_encode(&hmac_sha256(key, format!("AUTH_SESSION_ID\0{id}").as_bytes()))
+}
+
+/// What a tab is about.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Purpose {
+    /// A login for a client.
+    Login(Box<LoginTab>),
+    /// A logout that waits for a yes.
+    Logout(LogoutTab),
+}
+
+/// One tab of a browser.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Tab {
+    /// [`FLOW_FORMAT`].
+    pub format: u32,
+    /// Seconds; compared with `now`.
+    pub expires_at: i64,
+    /// 11 characters of the address.
+    pub id: String,
+    /// SHA-256 of the one session code that is taken.
+    code: Option<String>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
+/// A login in a tab.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LoginTab {
+    /// What the client asked for, as validated.
+    pub request: AuthorizeRequest,
+    /// How far it is.
+    pub stage: Stage,
+    /// The id of the page that is shown: an uuid, or the alias of a required action.
+    pub execution: String,
+    /// What the next page says first.
+    pub notice: Option<Notice>,
+    /// The name typed last.
+    pub attempted: Option<String>,
+}
+
+/// A logout that waits for a yes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LogoutTab {
+    /// The client that asked, if it is known.
+    pub client: Option<ClientUuid>,
+    /// Its `client_id`, else `account` (Keycloak 26.4).
+    pub client_id: String,
+    /// Where to go afterwards: matched when the page was made, and matched again.
+    pub redirect: Option<String>,
+    /// `state` to give back.
+    pub state: Option<String>,
+}
+
+/// A notice above the next page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Notice {
+    /// An older page was submitted (`expiredActionMessage`).
+    ActionExpired,
+    /// The flow was gone and began again (`loginTimeout`).
+    LoginTimeout,
+}
+
+/// How far a login is. Transitions consume the stage, so that none is taken twice.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Stage {
+    /// Nothing was proven in this tab.
+    Fresh,
+    /// Nothing was proven in this tab; the browser's session must be confirmed by its own user (`prompt=login`, `max_age`).
+    Reauthenticate {
+        /// The session.
+        session: SessionId,
+        /// Its user: nobody else may answer (SE-22).
+        user: UserId,
+    },
+    /// Somebody proved who it is; actions may be owed.
+    Authenticated(Proof),
+}
+
+/// What was proven, by whom and when.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Proof {
+    /// Who.
+    pub user: UserId,
+    /// When, seconds.
+    pub auth_time: i64,
+    /// The session that stood before, if it is continued.
+    pub session: Option<SessionId>,
+    /// Whether the proof was given in this flow (`acr` 1) or is the session's (`acr` 0).
+    pub fresh: bool,
+    /// Whether the session outlives the browser.
+    pub remember_me: bool,
+    /// Whether a second factor is still to be shown.
+    pub second_factor_owed: bool,
+    /// Factors to be kept as session notes.
+    pub notes: BTreeMap<String, String>,
+}
+
+/// A stage that does not take this answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WrongStage;
+
+impl Stage {
+    /// A password was right. In a reauthentication it must be the session's own user.
+    ///
+    /// # Errors
+    /// [`WrongStage`] for another user, or where the proof was given already (AZ-30).
+    pub fn password_given(self, user: UserId, now: i64, facts: PasswordFacts) -> Result<Self, WrongStage> {
+        let session = match self {
+            Self::Fresh => None,
+            Self::Reauthenticate { session, user: expected } if expected == user => Some(session),
+            Self::Reauthenticate { .. } | Self::Authenticated(_) => return Err(WrongStage),
+        };
+        Ok(Self::Authenticated(Proof {
+            user,
+            auth_time: now,
+            session,
+            fresh: true,
+            remember_me: facts.remember_me,
+            second_factor_owed: facts.second_factor_owed,
+            notes: BTreeMap::new(),
+        }))
+    }
+
+    /// Single sign-on: the session stands for the user.
+    #[must_use]
+    pub fn single_sign_on(user: UserId, session: SessionId, auth_time: i64, remember_me: bool) -> Self {
+        Self::Authenticated(Proof {
+            user,
+            auth_time,
+            session: Some(session),
+            fresh: false,
+            remember_me,
+            second_factor_owed: false,
+            notes: BTreeMap::new(),
+        })
+    }
+
+    /// Who it is, once known.
+    #[must_use]
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::Fresh => None,
+            Self::Reauthenticate { user, .. } => Some(user),
+            Self::Authenticated(proof) => Some(&proof.user),
+        }
+    }
+}
+
+/// What came along with a right password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PasswordFacts {
+    /// The box was ticked and the realm offers it.
+    pub remember_me: bool,
+    /// The account has a second factor.
+    pub second_factor_owed: bool,
+}
+
+impl Tab {
+    /// A new tab.
+    #[must_use]
+    pub fn new(purpose: Purpose, expires_at: i64, entropy: &dyn Entropy) -> Self {
+        Self { format: FLOW_FORMAT, expires_at, id: entropy::token::<8>(entropy), code: None, purpose }
+    }
+
+    /// Reads a stored tab. Another format or a past end is no tab.
+    #[must_use]
+    pub fn read(bytes: &[u8], now: i64) -> Option<Self> {
+        let tab: Self = serde_json::from_slice(bytes).ok()?;
+        (tab.format == FLOW_FORMAT && tab.expires_at > now).then_some(tab)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Mints the session code of the page that is about to be shown; the one before is dead.
+    pub fn mint_code(&mut self, entropy: &dyn Entropy) -> Secret {
+        let code = entropy::token::<32>(entropy);
+        self.code = Some(digest(&code));
+        Secret::new(code)
+    }
+
+    /// Whether it is the latest page's code.
+    #[must_use]
+    pub fn code_matches(&self, code: &str) -> bool {
+        self.code.as_deref().is_some_and(|kept| constant_time_eq(kept.as_bytes(), digest(code).as_bytes()))
+    }
+
+    /// The login, if it is one.
+    #[must_use]
+    pub fn login(&self) -> Option<&LoginTab> {
+        match &self.purpose {
+            Purpose::Login(login) => Some(login),
+            Purpose::Logout(_) => None,
+        }
+    }
+
+    /// The login, if it is one.
+    pub fn login_mut(&mut self) -> Option<&mut LoginTab> {
+        match &mut self.purpose {
+            Purpose::Login(login) => Some(login),
+            Purpose::Logout(_) => None,
+        }
+    }
+}
+
+impl LoginTab {
+    /// At its beginning.
+    #[must_use]
+    pub fn new(request: AuthorizeRequest, stage: Stage, entropy: &dyn Entropy) -> Self {
+        Self { request, stage, execution: entropy::uuid(entropy), notice: None, attempted: None }
+    }
+}
+
+fn digest(code: &str) -> String {
+    base64url_encode(&sha256(code.as_bytes()))
+}
+
+impl Browser {
+    /// Reads a stored browser. Another format or a past end is none.
+    #[must_use]
+    pub fn read(bytes: &[u8], now: i64) -> Option<Self> {
+        let browser: Self = serde_json::from_slice(bytes).ok()?;
+        (browser.format == FLOW_FORMAT && browser.expires_at > now).then_some(browser)
+    }
+
+    /// As stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// What `KC_RESTART` holds: the validated request, to begin again when the flow is gone. Sealed by idp; validated anew (AZ-07).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Restart {
+    /// [`FLOW_FORMAT`].
+    pub format: u32,
+    /// Seconds.
+    pub expires_at: i64,
+    /// The request.
+    pub request: AuthorizeRequest,
+}
+
+impl Restart {
+    /// Reads an opened cookie.
+    #[must_use]
+    pub fn read(bytes: &[u8], now: i64) -> Option<Self> {
+        let restart: Self = serde_json::from_slice(bytes).ok()?;
+        (restart.format == FLOW_FORMAT && restart.expires_at > now).then_some(restart)
+    }
+}
+
+#[cfg(test)]
+mod tests;

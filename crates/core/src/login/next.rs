@@ -1,0 +1,101 @@
+//! The dispatcher: it alone chooses the next step of a login. Steps never call each other.
+//!
+//! The order is fixed (AZ-30): somebody proves who it is, then the second factor, then owed actions, then consent, then
+//! the code. A step that cannot be shown here ends the login; it is never jumped over.
+
+use crate::client::Client;
+use crate::oauth::authorize::AuthorizeRequest;
+use crate::oauth::error::Reason;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
+use crate::session::UserSession;
+use crate::user::User;
+
+use super::flow::{Proof, Stage};
+use super::required_action::{self, RequiredAction};
+
+/// What a flow does next.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Show the page for name and password.
+    Password,
+    /// Show the page for the password of the session's user.
+    Reauthenticate,
+    /// Ask for the second factor.
+    SecondFactor,
+    /// Show an owed action.
+    Action(RequiredAction),
+    /// Ask the user whether the client may.
+    Consent,
+    /// Give the code.
+    Issue(Proof),
+    /// Tell the client that it does not go on.
+    Refuse(Reason),
+}
+
+/// What the dispatcher looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The realm.
+    pub records: &'a RealmRecords,
+    /// The client.
+    pub client: &'a Client,
+    /// What it asked for.
+    pub request: &'a AuthorizeRequest,
+    /// The user of the stage, loaded anew.
+    pub user: Option<&'a User>,
+}
+
+/// The next step.
+#[must_use]
+pub fn next(stage: &Stage, at: &Situation<'_>) -> Step {
+    let step = interactive(stage, at);
+    if !at.request.prompt.none {
+        return step;
+    }
+    // OIDC Core §3.1.2.1: `prompt=none` never shows a page (AZ-09).
+    match step {
+        Step::Password | Step::Reauthenticate => Step::Refuse(Reason::LoginRequired),
+        Step::SecondFactor | Step::Action(_) | Step::Consent => Step::Refuse(Reason::InteractionRequired),
+        Step::Issue(_) | Step::Refuse(_) => step,
+    }
+}
+
+fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
+    let proof = match stage {
+        Stage::Fresh => return Step::Password,
+        Stage::Reauthenticate { .. } => return Step::Reauthenticate,
+        Stage::Authenticated(proof) => proof,
+    };
+    // The account may have gone or been switched off since (AZ-21).
+    let Some(user) = at.user.filter(|u| u.enabled && u.id == proof.user) else { return Step::Password };
+    if proof.second_factor_owed {
+        return Step::SecondFactor;
+    }
+    if let Some(action) = required_action::first(&at.records.realm.settings, user) {
+        return Step::Action(action);
+    }
+    if at.client.settings.consent_required {
+        return Step::Consent;
+    }
+    Step::Issue(proof.clone())
+}
+
+/// Where a login begins, given the browser's live session.
+#[must_use]
+pub fn entry(request: &AuthorizeRequest, session: Option<&UserSession>, profile: Profile, now: i64) -> Stage {
+    let Some(session) = session else { return Stage::Fresh };
+    let too_old = request.max_age.is_some_and(|max| match profile {
+        // Keycloak 26.4 compares whole seconds, so that `max_age=0` passes within the second of the login.
+        Profile::Keycloak => now - session.auth_time > max,
+        // AZ-10: `max_age=0` is `prompt=login`.
+        Profile::Strict => max == 0 || now - session.auth_time > max,
+    });
+    if request.prompt.login || too_old {
+        return Stage::Reauthenticate { session: session.id.clone(), user: session.user.clone() };
+    }
+    Stage::single_sign_on(session.user.clone(), session.id.clone(), session.auth_time, session.remember_me)
+}
+
+#[cfg(test)]
+mod tests;
