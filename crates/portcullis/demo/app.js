@@ -45,7 +45,7 @@ async function watchedFetch(input, init = {}) {
 
 async function drawAnswer(place, answer, ms, withToken, form) {
   const body = await answer.clone().json().catch(() => null);
-  if (place === 'api' && withToken && answer.status !== 401) {
+  if (place === 'api' && withToken && (answer.ok || answer.status === 403)) {
     step(11);
     draw({
       from: 'api', to: 'api', kind: 'note', text: 'Token checked with the public keys',
