@@ -27,6 +27,7 @@ pub mod event;
 pub mod flow;
 pub mod group;
 pub mod ids;
+mod json;
 pub mod key;
 pub mod login;
 pub mod mapper;

@@ -65,6 +65,8 @@ reasons! {
     BadClientCredentials => 401 "unauthorized_client" "Invalid client or Invalid client credentials";
     /// `Authorization: Basic` that cannot be decoded.
     UndecodableClientAuthentication => 400 "unauthorized_client" "Unexpected error when authenticating client";
+    /// The client authenticates with signed assertions and sent none (RFC 7523 §2.2).
+    AssertionMissing => 400 "invalid_client" "Parameter client_assertion_type is missing";
     /// A client of another protocol.
     WrongClientProtocol => 400 "invalid_client" "Wrong client protocol.";
     /// Scope words that the client does not have (RFC 6749 §3.3).
@@ -187,6 +189,8 @@ reasons! {
     SessionWithoutClient => 400 "invalid_grant" "Session doesn't have required client";
     /// Keycloak's `refreshTokenMaxReuse` is used up.
     RefreshTokenReused => 400 "invalid_grant" "Maximum allowed refresh token reuse exceeded";
+    /// The token is older than the client's part of the session.
+    RefreshTokenBeforeClientSession => 400 "invalid_grant" "refresh token issued before the client session started";
     /// The token is older than the session.
     RefreshTokenBeforeSession => 400 "invalid_grant" "Refresh token issued before the user session started";
 }

@@ -9,3 +9,8 @@ pub mod error;
 pub mod params;
 pub mod redirect_uri;
 pub mod response_mode;
+pub mod client_auth;
+pub mod pkce;
+pub mod scope;
+pub mod token;
+pub mod grants;

@@ -1,0 +1,146 @@
+//! Payloads of access, ID and refresh tokens and of userinfo, in Keycloak's member order (recorded from 26.4.2).
+
+use serde_json::Value;
+
+use super::{Facts, Target, gather};
+use crate::json::Object;
+
+/// Client attribute: `bearer` instead of `Bearer`, in the answer and in the token.
+pub const LOWER_CASE_ATTRIBUTE: &str = "token.response.type.bearer.lower-case";
+
+/// `typ` and `token_type` of a client's bearer tokens.
+#[must_use]
+pub fn bearer_type(client: &crate::client::Client) -> &'static str {
+    if client.flag(LOWER_CASE_ATTRIBUTE) { "bearer" } else { "Bearer" }
+}
+
+/// When a token was made, until when it holds (seconds), and its id.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// `iat`.
+    pub issued_at: i64,
+    /// `exp`.
+    pub expires_at: i64,
+    /// `jti`.
+    pub id: &'a str,
+}
+
+/// An access token's payload.
+#[derive(Clone, Debug)]
+pub struct AccessPayload {
+    /// JSON.
+    pub json: Vec<u8>,
+    /// Whether it names its subject; its refresh token does the same (Keycloak 26.4).
+    pub has_subject: bool,
+}
+
+fn head(object: &mut Object, stamp: Stamp<'_>, members: &mut serde_json::Map<String, Value>, issuer: &str) {
+    object.int("exp", stamp.expires_at);
+    object.int("iat", stamp.issued_at);
+    object.taken("auth_time", members);
+    object.text("jti", stamp.id);
+    object.text("iss", issuer);
+}
+
+/// The payload of an access token.
+#[must_use]
+pub fn access(facts: &Facts<'_>, stamp: Stamp<'_>) -> AccessPayload {
+    let mut claims = gather(facts, Target::access_of(facts.client));
+    let members = &mut claims.members;
+    let mut object = Object::new();
+    head(&mut object, stamp, members, facts.issuer);
+    object.audience(&claims.audience);
+    if claims.subject {
+        object.text("sub", facts.user.id.as_str());
+    }
+    object.text("typ", bearer_type(facts.client));
+    object.text("azp", &facts.client.client_id);
+    if let Some(session) = facts.session {
+        object.text("sid", session.id.as_str());
+    }
+    for name in ["acr", "allowed-origins", "realm_access", "resource_access"] {
+        object.taken(name, members);
+    }
+    object.text("scope", &facts.scopes.token_scope());
+    object.rest(members);
+    AccessPayload { json: object.end(), has_subject: claims.subject }
+}
+
+/// The payload of an ID token (OIDC Core §2). `nonce` is that of the authorization request, absent after a refresh.
+#[must_use]
+pub fn id(facts: &Facts<'_>, stamp: Stamp<'_>, at_hash: &str, nonce: Option<&str>) -> Vec<u8> {
+    let mut claims = gather(facts, Target::Id);
+    claims.audience.insert(0, facts.client.client_id.clone());
+    let members = &mut claims.members;
+    let mut object = Object::new();
+    head(&mut object, stamp, members, facts.issuer);
+    object.audience(&claims.audience);
+    object.text("sub", facts.user.id.as_str());
+    object.text("typ", "ID");
+    object.text("azp", &facts.client.client_id);
+    if let Some(nonce) = nonce {
+        object.text("nonce", nonce);
+    }
+    if let Some(session) = facts.session {
+        object.text("sid", session.id.as_str());
+    }
+    object.text("at_hash", at_hash);
+    object.taken("acr", members);
+    object.rest(members);
+    object.end()
+}
+
+/// What a refresh token says. It is made of stored facts only, so it can be made again byte for byte.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshFacts<'a> {
+    /// Times and id.
+    pub stamp: Stamp<'a>,
+    /// Issuer and audience.
+    pub issuer: &'a str,
+    /// `sub`, unless the access token hides it.
+    pub subject: Option<&'a str>,
+    /// `azp`.
+    pub client_id: &'a str,
+    /// `sid`.
+    pub session: &'a str,
+    /// Names of all granted client scopes, those of `include.in.token.scope=false` too.
+    pub scope: &'a str,
+    /// The family, where rotation is on (Keycloak's `reuse_id`).
+    pub reuse_id: Option<&'a str>,
+}
+
+/// The payload of a refresh token.
+#[must_use]
+pub fn refresh(facts: &RefreshFacts<'_>) -> Vec<u8> {
+    let mut object = Object::new();
+    object.int("exp", facts.stamp.expires_at);
+    object.int("iat", facts.stamp.issued_at);
+    object.text("jti", facts.stamp.id);
+    object.text("iss", facts.issuer);
+    object.text("aud", facts.issuer);
+    if let Some(subject) = facts.subject {
+        object.text("sub", subject);
+    }
+    object.text("typ", "Refresh");
+    object.text("azp", facts.client_id);
+    object.text("sid", facts.session);
+    object.text("scope", facts.scope);
+    if let Some(id) = facts.reuse_id {
+        object.text("reuse_id", id);
+    }
+    object.end()
+}
+
+/// The userinfo answer (OIDC Core §5.3.2). A signed one names issuer and audience.
+#[must_use]
+pub fn userinfo(facts: &Facts<'_>, signed: bool) -> Vec<u8> {
+    let mut claims = gather(facts, Target::Userinfo);
+    let mut object = Object::new();
+    object.text("sub", facts.user.id.as_str());
+    if signed {
+        object.text("aud", &facts.client.client_id);
+        claims.members.insert("iss".to_owned(), facts.issuer.into());
+    }
+    object.rest(&claims.members);
+    object.end()
+}

@@ -1,0 +1,123 @@
+//! The resource owner password grant (RFC 6749 §4.3), for realms and clients that still have it.
+//!
+//! The password itself is judged by the login room (one verdict, one brute-force count for both doors).
+
+use super::family::{self, Rule};
+use crate::entropy::uuid;
+use crate::oauth::client_auth::AuthenticatedClient;
+use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
+use crate::oauth::scope;
+use crate::oauth::token::{self, Context, Decision, GrantType};
+use crate::plan::{Lane, Plan, Write};
+use crate::session::{ClientSession, Grant, UserSession};
+use crate::session_limits;
+use crate::user::User;
+
+/// What is needed before a password is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'p> {
+    /// `username`
+    pub username: &'p str,
+    /// `password`; absent counts as wrong.
+    pub password: &'p str,
+    /// `scope`, validated.
+    pub scope: &'p str,
+}
+
+/// Reads the parameters. A scope that cannot be given is refused before the password costs anything.
+///
+/// # Errors
+/// A bad scope, or no user name.
+pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p Params) -> Result<Asked<'p>, Reason> {
+    let scope = params.raw("scope").unwrap_or_default();
+    if params.has("scope") {
+        scope::validate(cx.records, client.client(), scope)?;
+    }
+    let username = params.get("username").ok_or(Reason::MissingUsername)?;
+    Ok(Asked { username, password: params.raw("password").unwrap_or_default(), scope })
+}
+
+/// Decides after the login room accepted user name and password. `owes_action`: a required action stands in the way.
+pub fn decide<'a>(
+    cx: &Context<'a>,
+    client: &AuthenticatedClient<'a>,
+    asked: Asked<'_>,
+    user: &'a User,
+    owes_action: bool,
+) -> Decision<'a> {
+    let client = client.client();
+    if !user.enabled {
+        return refuse(cx, client, Reason::AccountDisabled, "user_disabled");
+    }
+    if user.service_account_client.is_some() {
+        return refuse(cx, client, Reason::InvalidUserCredentials, "invalid_user_credentials");
+    }
+    if owes_action {
+        return refuse(cx, client, Reason::AccountNotSetUp, "resolve_required_actions");
+    }
+    match give(cx, client, asked, user) {
+        Ok(decision) => decision,
+        Err(reason) => Decision::refuse(reason),
+    }
+}
+
+fn refuse<'a>(cx: &Context<'_>, client: &crate::client::Client, reason: Reason, error: &'static str) -> Decision<'a> {
+    let audit = token::audit_error(cx, "LOGIN_ERROR", client, error);
+    Decision { plan: Plan::new(Lane::Login, audit.into_iter().collect()), answer: Err(reason) }
+}
+
+fn give<'a>(
+    cx: &Context<'a>,
+    client: &'a crate::client::Client,
+    asked: Asked<'_>,
+    user: &'a User,
+) -> Result<Decision<'a>, Reason> {
+    let (now, realm) = (cx.now.secs(), &cx.records.realm);
+    let session = UserSession {
+        id: uuid(cx.entropy).into(),
+        user: user.id.clone(),
+        started: now,
+        auth_time: now,
+        remember_me: false,
+        offline: false,
+        ip_address: cx.ip.to_owned(),
+        last_seen: now,
+        notes: std::collections::BTreeMap::new(),
+    };
+    let grant = Grant {
+        scope: asked.scope.to_owned(),
+        nonce: None,
+        redirect_uri: None,
+        acr: Some("1".to_owned()),
+        browser: false,
+    };
+    let below = ClientSession {
+        session: session.id.clone(),
+        client: client.id.clone(),
+        started: now,
+        grant: grant.clone(),
+        last_refresh: now,
+    };
+    let mut writes = vec![
+        Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
+        Write::CreateUserSession(realm.id.clone(), session.clone()),
+        Write::PutClientSession(realm.id.clone(), below),
+    ];
+    let family = match family::rule(realm, client) {
+        Rule::None => None,
+        Rule::Keycloak(_) | Rule::Strict => {
+            let expires_at = session_limits::refresh_expires_at(realm, client, &session, now, now);
+            let lineage = family::begin(cx, client, &session.id, &grant, expires_at)?;
+            let terms = family::live(cx, &lineage)?;
+            writes.push(Write::CreateLineage(realm.id.clone(), lineage));
+            Some(terms)
+        }
+    };
+    writes.extend(token::audit(cx, "LOGIN", client, (&user.id, &session.id)));
+    let scopes = scope::active(cx.records, client, asked.scope).permitted(cx.records, user);
+    let all = scopes.all_names();
+    let to = token::Recipient { client, user, session, grant, client_started: now };
+    let issue = token::issue(cx, GrantType::Password, to, (scopes, &all), family)?;
+    Ok(Decision { plan: Plan::new(Lane::Login, writes), answer: Ok(issue) })
+}

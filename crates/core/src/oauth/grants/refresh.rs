@@ -1,0 +1,258 @@
+//! The refresh grant (RFC 6749 §6, RFC 9700 §4.14).
+//!
+//! One row is written per refresh: the client session's time, or the family's next generation.
+
+use super::family::{self, Rule, Turn};
+use crate::client::Client;
+use crate::ids::{LineageId, SessionId};
+use crate::oauth::client_auth::AuthenticatedClient;
+use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
+use crate::oauth::scope;
+use crate::oauth::token::{self, Context, Decision, FamilyTerms, GrantType, Issue};
+use crate::plan::{Lane, Plan, Write};
+use crate::session::{ClientSession, Grant, Lineage, UserSession};
+use crate::session_limits;
+use crate::user::User;
+
+/// What a refresh token says, after its signature was verified with an HMAC key of this realm.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Deserialize)]
+pub struct RefreshClaims {
+    /// `jti`
+    #[serde(default)]
+    pub jti: String,
+    /// `iss`
+    #[serde(default)]
+    pub iss: String,
+    /// `typ`: `Refresh`.
+    #[serde(default)]
+    pub typ: String,
+    /// `azp`
+    #[serde(default)]
+    pub azp: String,
+    /// `sid`
+    #[serde(default)]
+    pub sid: String,
+    /// `sub`; absent beside lightweight access tokens.
+    #[serde(default)]
+    pub sub: Option<String>,
+    /// `iat`, seconds.
+    #[serde(default)]
+    pub iat: i64,
+    /// `exp`, seconds.
+    #[serde(default)]
+    pub exp: i64,
+    /// `scope`: names of all client scopes that were granted.
+    #[serde(default)]
+    pub scope: String,
+    /// `reuse_id`: the family, where rotation was on.
+    #[serde(default)]
+    pub reuse_id: Option<String>,
+}
+
+impl RefreshClaims {
+    /// The session to load.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.sid.as_str().into()
+    }
+
+    /// The family to load.
+    #[must_use]
+    pub fn lineage(&self) -> Option<LineageId> {
+        self.reuse_id.as_deref().map(Into::into)
+    }
+}
+
+/// What was loaded for a refresh token.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Loaded<'a> {
+    /// The user session; `last_seen` is the latest activity of it and its children.
+    pub session: Option<&'a UserSession>,
+    /// The client's session in it.
+    pub client_session: Option<&'a ClientSession>,
+    /// The family, when the token names one.
+    pub lineage: Option<&'a Lineage>,
+    /// The session's user.
+    pub user: Option<&'a User>,
+}
+
+/// What the token alone says, before anything is loaded.
+///
+/// # Errors
+/// Another realm's, kind's or client's token, or one that expired.
+pub fn check_token(cx: &Context<'_>, client: &AuthenticatedClient<'_>, claims: &RefreshClaims) -> Result<(), Reason> {
+    if claims.iss != cx.issuer || claims.typ != "Refresh" || claims.jti.is_empty() || claims.sid.is_empty() {
+        return Err(Reason::InvalidRefreshToken);
+    }
+    if claims.exp <= cx.now.secs() {
+        return Err(Reason::RefreshTokenExpired);
+    }
+    if claims.azp != client.client().client_id {
+        return Err(Reason::RefreshTokenOfAnotherClient);
+    }
+    Ok(())
+}
+
+/// Decides a refresh. `claims` are those of a verified token, or `None` when it could not be verified.
+pub fn decide<'a>(
+    cx: &Context<'a>,
+    client: &AuthenticatedClient<'a>,
+    params: &Params,
+    claims: Option<&RefreshClaims>,
+    loaded: Loaded<'a>,
+) -> Decision<'a> {
+    let client_of = client.client();
+    if !params.has("refresh_token") {
+        return refuse(cx, client_of, Vec::new(), Reason::MissingRefreshToken);
+    }
+    let checked = claims
+        .ok_or(Reason::InvalidRefreshToken)
+        .and_then(|claims| check_token(cx, client, claims).map(|()| claims))
+        .and_then(|claims| check_records(cx, client_of, claims, loaded).map(|parties| (claims, parties)));
+    let (claims, parties) = match checked {
+        Ok(checked) => checked,
+        Err(reason) => return refuse(cx, client_of, Vec::new(), reason),
+    };
+    let granted = granted(claims, loaded.lineage, parties.below);
+    if let Some(asked) = params.raw("scope")
+        && let Err(reason) = scope::validate(cx.records, client_of, asked)
+    {
+        return refuse(cx, client_of, Vec::new(), reason);
+    }
+    match advance(cx, client_of, claims, loaded.lineage, &parties) {
+        Ok((family, writes)) => match give(cx, client_of, params, &granted, &parties, family) {
+            Ok(issue) => Decision { plan: Plan::new(Lane::Gate, writes), answer: Ok(issue) },
+            Err(reason) => refuse(cx, client_of, Vec::new(), reason),
+        },
+        Err((writes, reason)) => refuse(cx, client_of, writes, reason),
+    }
+}
+
+/// What was granted with this token: its family knows, else the token itself (a later login of the client may have asked for more).
+fn granted(claims: &RefreshClaims, lineage: Option<&Lineage>, below: &ClientSession) -> Grant {
+    match lineage {
+        Some(lineage) => lineage.grant.clone(),
+        None => Grant { scope: claims.scope.clone(), ..below.grant.clone() },
+    }
+}
+
+struct Parties<'a> {
+    session: &'a UserSession,
+    below: &'a ClientSession,
+    user: &'a User,
+}
+
+fn refuse<'a>(cx: &Context<'_>, client: &Client, mut writes: Vec<Write>, reason: Reason) -> Decision<'a> {
+    writes.extend(token::audit_error(cx, "REFRESH_TOKEN_ERROR", client, "invalid_token"));
+    Decision { plan: Plan::new(Lane::Gate, writes), answer: Err(reason) }
+}
+
+fn check_records<'a>(
+    cx: &Context<'a>,
+    client: &Client,
+    claims: &RefreshClaims,
+    loaded: Loaded<'a>,
+) -> Result<Parties<'a>, Reason> {
+    let (now, realm) = (cx.now.secs(), &cx.records.realm);
+    // RT-16: the latest of all not-befores counts; a token of the same second is older.
+    if claims.iat < realm.settings.not_before.max(client.settings.not_before) {
+        return Err(Reason::StaleToken);
+    }
+    let session =
+        loaded.session.filter(|s| s.id.as_str() == claims.sid && !s.offline).ok_or(Reason::SessionNotActive)?;
+    let user = loaded.user.filter(|u| u.id == session.user).ok_or(Reason::SessionNotActive)?;
+    // RT-11: the token's subject, when it names one, is the session's.
+    if claims.sub.as_deref().is_some_and(|sub| sub != user.id.as_str()) {
+        return Err(Reason::InvalidRefreshToken);
+    }
+    if !session_limits::is_active(realm, session, session.last_seen, now) {
+        return Err(Reason::SessionNotActive);
+    }
+    if !user.enabled {
+        return Err(Reason::UserDisabled);
+    }
+    if claims.iat < user.not_before {
+        return Err(Reason::StaleToken);
+    }
+    if claims.iat < session.started {
+        return Err(Reason::RefreshTokenBeforeSession);
+    }
+    let below = loaded.client_session.filter(|c| c.client == client.id && c.session == session.id);
+    let below = below.ok_or(Reason::SessionWithoutClient)?;
+    if claims.iat < below.started {
+        return Err(Reason::RefreshTokenBeforeClientSession);
+    }
+    if !session_limits::is_client_active(realm, client, below, now) {
+        return Err(Reason::SessionNotActive);
+    }
+    Ok(Parties { session, below, user })
+}
+
+type Advanced = Result<(Option<FamilyTerms>, Vec<Write>), (Vec<Write>, Reason)>;
+
+/// The one write of a refresh, and the family's live token where there is one.
+fn advance(
+    cx: &Context<'_>,
+    client: &Client,
+    claims: &RefreshClaims,
+    lineage: Option<&Lineage>,
+    parties: &Parties<'_>,
+) -> Advanced {
+    let (now, realm) = (cx.now.secs(), &cx.records.realm);
+    let rule = family::rule(realm, client);
+    let ids = (&parties.session.id, &client.id);
+    let expires_at = session_limits::refresh_expires_at(realm, client, parties.session, parties.below.started, now);
+    let nothing = |reason| (Vec::new(), reason);
+    let (terms, write) = match (&claims.reuse_id, lineage, rule) {
+        (Some(_), None, _) => return Err(nothing(Reason::SessionWithoutClient)),
+        (Some(_), Some(lineage), _) if lineage.session != *ids.0 || lineage.client != *ids.1 => {
+            return Err(nothing(Reason::InvalidRefreshToken));
+        }
+        (Some(_), Some(lineage), _) => match family::turn(cx, rule, lineage, &claims.jti, expires_at) {
+            Turn::Next(next) => (Some(family::live(cx, &next).map_err(nothing)?), family::moved(cx, lineage, &next)),
+            Turn::Over(reason) => return Err((vec![end(cx, rule, lineage)], reason)),
+        },
+        (None, _, Rule::None) => (None, Write::TouchClientSession(realm.id.clone(), ids.0.clone(), ids.1.clone(), now)),
+        // A token from before rotation was switched on begins a family; it holds no longer than it did.
+        (None, _, Rule::Keycloak(_) | Rule::Strict) => {
+            let lineage =
+                family::begin(cx, client, ids.0, &granted(claims, None, parties.below), expires_at).map_err(nothing)?;
+            (Some(family::live(cx, &lineage).map_err(nothing)?), Write::CreateLineage(realm.id.clone(), lineage))
+        }
+    };
+    let audit = token::audit(cx, "REFRESH_TOKEN", client, (&parties.user.id, &parties.session.id));
+    Ok((terms, std::iter::once(write).chain(audit).collect()))
+}
+
+/// What a family's misuse ends: the client's part of the session, or in a strict realm the family of this one login.
+fn end(cx: &Context<'_>, rule: Rule, lineage: &Lineage) -> Write {
+    let realm = cx.records.realm.id.clone();
+    match rule {
+        Rule::Strict => Write::EndLineage(realm, lineage.id.clone()),
+        Rule::None | Rule::Keycloak(_) => {
+            Write::EndClientSession(realm, lineage.session.clone(), lineage.client.clone())
+        }
+    }
+}
+
+fn give<'a>(
+    cx: &Context<'a>,
+    client: &'a Client,
+    params: &Params,
+    granted: &Grant,
+    parties: &Parties<'a>,
+    family: Option<FamilyTerms>,
+) -> Result<Issue<'a>, Reason> {
+    let scopes = scope::narrowed(cx.records, client, &granted.scope, params.raw("scope"))?;
+    // The refresh token keeps what was granted at first (P-10).
+    let all = scope::active(cx.records, client, &granted.scope).permitted(cx.records, parties.user).all_names();
+    let to = token::Recipient {
+        client,
+        user: parties.user,
+        session: parties.session.clone(),
+        grant: granted.clone(),
+        client_started: parties.below.started,
+    };
+    token::issue(cx, GrantType::RefreshToken, to, (scopes, &all), family)
+}

@@ -1,0 +1,37 @@
+//! The success answer (RFC 6749 §5.1) in Keycloak's member order.
+
+use super::Issue;
+use crate::claims::tokens::bearer_type;
+use crate::json::Object;
+
+/// The signed tokens.
+#[derive(Clone)]
+pub struct Answer {
+    /// `access_token`
+    pub access: String,
+    /// `refresh_token`
+    pub refresh: Option<String>,
+    /// `id_token`
+    pub id: Option<String>,
+}
+
+/// The answer's JSON.
+#[must_use]
+pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
+    let mut object = Object::new();
+    object.text("access_token", &tokens.access);
+    object.int("expires_in", issue.access_expires_at.saturating_sub(issue.issued_at));
+    let refresh_expires = issue.refresh.as_ref().map_or(issue.issued_at, |r| r.expires_at);
+    object.int("refresh_expires_in", refresh_expires.saturating_sub(issue.issued_at));
+    if let Some(token) = &tokens.refresh {
+        object.text("refresh_token", token);
+    }
+    object.text("token_type", bearer_type(issue.client));
+    if let Some(token) = &tokens.id {
+        object.text("id_token", token);
+    }
+    object.int("not-before-policy", issue.records.realm.settings.not_before);
+    object.text("session_state", issue.session.id.as_str());
+    object.text("scope", &issue.scopes.token_scope());
+    object.end()
+}

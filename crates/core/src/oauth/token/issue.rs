@@ -1,0 +1,201 @@
+//! What a grant gives: facts from which the tokens are made, and the refresh token's terms.
+
+use super::{Context, Decision, GrantType};
+use crate::claims::tokens::{self, AccessPayload, RefreshFacts, Stamp};
+use crate::claims::{Facts, LIGHTWEIGHT_ATTRIBUTE};
+use crate::client::Client;
+use crate::entropy::uuid;
+use crate::ids::KeyId;
+use crate::key::{KeyStatus, RealmKey};
+use crate::oauth::scope::ActiveScopes;
+use crate::records::RealmRecords;
+use crate::session::{Grant, UserSession};
+use crate::session_limits;
+use crate::user::User;
+
+/// Client attribute: `false` means no refresh tokens.
+const USE_REFRESH_TOKENS: &str = "use.refresh.tokens";
+
+/// Tokens to be made. They are signed after the plan was applied.
+#[derive(Debug)]
+pub struct Issue<'a> {
+    /// The realm.
+    pub records: &'a RealmRecords,
+    /// For whom.
+    pub client: &'a Client,
+    /// About whom.
+    pub user: &'a User,
+    /// The session behind it.
+    pub session: UserSession,
+    /// What was granted.
+    pub grant: Grant,
+    /// The client scopes in force.
+    pub scopes: ActiveScopes<'a>,
+    /// By which grant.
+    pub kind: GrantType,
+    /// `iat`, seconds.
+    pub issued_at: i64,
+    /// `exp` of access and ID token, seconds.
+    pub access_expires_at: i64,
+    /// The realm's issuer.
+    pub issuer: String,
+    /// The refresh token, unless the client uses none.
+    pub refresh: Option<RefreshStamp>,
+}
+
+/// What the refresh token says besides the issue itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RefreshStamp {
+    /// `jti`.
+    pub id: String,
+    /// `iat`, seconds.
+    pub issued_at: i64,
+    /// `exp`, seconds.
+    pub expires_at: i64,
+    /// Names of all client scopes that were granted at first.
+    pub scope: String,
+    /// The family, where rotation is on.
+    pub reuse_id: Option<String>,
+    /// The HMAC key that signs it.
+    pub key: KeyId,
+}
+
+/// What a refresh token's family adds to an issue.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct FamilyTerms {
+    pub(crate) reuse_id: String,
+    pub(crate) id: String,
+    pub(crate) issued_at: i64,
+    pub(crate) expires_at: i64,
+    pub(crate) key: KeyId,
+}
+
+/// Whether the client gets refresh tokens at all.
+#[must_use]
+pub(crate) fn uses_refresh_tokens(client: &Client) -> bool {
+    client.attribute(USE_REFRESH_TOKENS) != Some("false")
+}
+
+/// The key that signs refresh tokens: the active HS512 key of highest priority.
+#[must_use]
+pub(crate) fn active_hmac(records: &RealmRecords) -> Option<&RealmKey> {
+    let fitting = records.keys.iter().filter(|k| k.status == KeyStatus::Active && k.algorithm == "HS512");
+    fitting.max_by_key(|k| k.priority)
+}
+
+/// Who gets what by which grant.
+pub(crate) struct Recipient<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) user: &'a User,
+    pub(crate) session: UserSession,
+    pub(crate) grant: Grant,
+    pub(crate) client_started: i64,
+}
+
+/// Assembles an issue. `scopes` are those of the access token, `all` those the refresh token keeps.
+pub(crate) fn issue<'a>(
+    cx: &Context<'a>,
+    kind: GrantType,
+    to: Recipient<'a>,
+    (scopes, all): (ActiveScopes<'a>, &str),
+    family: Option<FamilyTerms>,
+) -> Result<Issue<'a>, crate::oauth::error::Reason> {
+    let now = cx.now.secs();
+    let refresh = match family {
+        _ if !uses_refresh_tokens(to.client) => None,
+        Some(family) => Some(RefreshStamp {
+            id: family.id,
+            issued_at: family.issued_at,
+            expires_at: family.expires_at,
+            scope: all.to_owned(),
+            reuse_id: Some(family.reuse_id),
+            key: family.key,
+        }),
+        None => Some(RefreshStamp {
+            id: uuid(cx.entropy),
+            issued_at: now,
+            expires_at: session_limits::refresh_expires_at(
+                &cx.records.realm,
+                to.client,
+                &to.session,
+                to.client_started,
+                now,
+            ),
+            scope: all.to_owned(),
+            reuse_id: None,
+            key: active_hmac(cx.records).ok_or(crate::oauth::error::Reason::Unavailable)?.kid.clone(),
+        }),
+    };
+    Ok(Issue {
+        records: cx.records,
+        client: to.client,
+        user: to.user,
+        access_expires_at: session_limits::access_expires_at(&cx.records.realm, to.client, Some(&to.session), now),
+        session: to.session,
+        grant: to.grant,
+        scopes: scopes.permitted(cx.records, to.user),
+        kind,
+        issued_at: now,
+        issuer: cx.issuer.to_owned(),
+        refresh,
+    })
+}
+
+impl Issue<'_> {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            records: self.records,
+            client: self.client,
+            user: self.user,
+            session: Some(&self.session),
+            grant: &self.grant,
+            scopes: &self.scopes,
+            issuer: &self.issuer,
+        }
+    }
+
+    fn stamp<'s>(&self, id: &'s str) -> Stamp<'s> {
+        Stamp { issued_at: self.issued_at, expires_at: self.access_expires_at, id }
+    }
+
+    /// The access token's payload. `id` is a fresh uuid; Keycloak's prefix (session type, token type, grant) is put before it.
+    #[must_use]
+    pub fn access(&self, id: &str) -> AccessPayload {
+        let token = if self.client.flag(LIGHTWEIGHT_ATTRIBUTE) { "lt" } else { "rt" };
+        let id = format!("on{token}{}:{id}", self.kind.shortcut());
+        tokens::access(&self.facts(), self.stamp(&id))
+    }
+
+    /// The ID token's payload, when `openid` was granted. `at_hash` belongs to the signed access token.
+    #[must_use]
+    pub fn id(&self, id: &str, at_hash: &str) -> Option<Vec<u8>> {
+        // OIDC Core §12.2: a refreshed ID token has no nonce.
+        let nonce = match self.kind {
+            GrantType::AuthorizationCode => self.grant.nonce.as_deref(),
+            GrantType::RefreshToken | GrantType::Password => None,
+        };
+        self.scopes.openid().then(|| tokens::id(&self.facts(), self.stamp(id), at_hash, nonce))
+    }
+
+    /// The refresh token's payload and the key that signs it. `has_subject` is that of the access token.
+    #[must_use]
+    pub fn refresh(&self, has_subject: bool) -> Option<(Vec<u8>, &KeyId)> {
+        let stamp = self.refresh.as_ref()?;
+        let payload = tokens::refresh(&RefreshFacts {
+            stamp: Stamp { issued_at: stamp.issued_at, expires_at: stamp.expires_at, id: &stamp.id },
+            issuer: &self.issuer,
+            subject: has_subject.then(|| self.user.id.as_str()),
+            client_id: &self.client.client_id,
+            session: self.session.id.as_str(),
+            scope: &stamp.scope,
+            reuse_id: stamp.reuse_id.as_deref(),
+        });
+        Some((payload, &stamp.key))
+    }
+}
+
+impl<'a> From<Result<Issue<'a>, crate::oauth::error::Reason>> for Decision<'a> {
+    fn from(answer: Result<Issue<'a>, crate::oauth::error::Reason>) -> Self {
+        Self { plan: crate::plan::Plan::none(), answer }
+    }
+}

@@ -1,0 +1,124 @@
+//! The ordered checks that stand before every grant.
+
+use super::GrantType;
+use crate::oauth::client_auth::{self, AuthenticatedClient};
+use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
+
+/// Client attribute that lets one client use the password grant in a strict realm.
+const PASSWORD_GRANT_ATTRIBUTE: &str = "portcullis.password.grant";
+
+/// Who may read an answer from another origin (surface §1.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cors {
+    /// Nobody: faults of `grant_type`.
+    Nobody,
+    /// Any origin: the client is not known yet.
+    Any,
+    /// The client's origins.
+    Client,
+}
+
+/// A request that is refused before its grant looked at it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub reason: Reason,
+    /// Who may read it.
+    pub cors: Cors,
+    /// The client that proved who it is, by `client_id`.
+    pub client_id: Option<String>,
+}
+
+/// A request whose grant is known and whose client proved who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened<'a> {
+    /// Which grant.
+    pub grant: GrantType,
+    /// Who asks.
+    pub client: AuthenticatedClient<'a>,
+}
+
+struct Draft<'a, 'r> {
+    records: &'a RealmRecords,
+    authorization: &'r [&'r str],
+    params: &'r Params,
+    grant: Option<GrantType>,
+    client: Option<AuthenticatedClient<'a>>,
+}
+
+type Check = fn(&mut Draft<'_, '_>) -> Result<(), Reason>;
+
+const ALL: &[GrantType] = &GrantType::ALL;
+const PASSWORD: &[GrantType] = &[GrantType::Password];
+
+/// The table: name, check, who may read its refusal, the grants it stands before. The first two rows find the grant.
+const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
+    ("realm enabled", realm_enabled, Cors::Any, ALL),
+    ("grant_type", grant_type, Cors::Nobody, ALL),
+    ("repeated", repeated, Cors::Any, ALL),
+    ("client authentication", authentication, Cors::Any, ALL),
+    ("direct grants", direct_grants, Cors::Client, PASSWORD),
+    ("no consent needed", no_consent, Cors::Client, PASSWORD),
+];
+
+/// Runs the table. `authorization` are the texts of all `Authorization` headers.
+///
+/// # Errors
+/// The first check that refuses (TE-01 to TE-06).
+pub fn open<'a>(records: &'a RealmRecords, authorization: &[&str], params: &Params) -> Result<Opened<'a>, Refusal> {
+    let mut draft = Draft { records, authorization, params, grant: None, client: None };
+    for (_, check, cors, grants) in TABLE {
+        if draft.grant.is_none_or(|grant| grants.contains(&grant)) {
+            check(&mut draft).map_err(|reason| refusal(&draft, reason, *cors))?;
+        }
+    }
+    match (draft.grant, draft.client) {
+        (Some(grant), Some(client)) => Ok(Opened { grant, client }),
+        _ => Err(refusal(&draft, Reason::UnsupportedGrantType, Cors::Nobody)),
+    }
+}
+
+fn refusal(draft: &Draft<'_, '_>, reason: Reason, cors: Cors) -> Refusal {
+    Refusal { reason, cors, client_id: draft.client.map(|c| c.client().client_id.clone()) }
+}
+
+fn realm_enabled(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    if draft.records.realm.settings.enabled { Ok(()) } else { Err(Reason::RealmDisabled) }
+}
+
+fn grant_type(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let name = draft.params.raw("grant_type").ok_or(Reason::MissingGrantType)?;
+    draft.grant = Some(GrantType::parse(name).ok_or(Reason::UnsupportedGrantType)?);
+    Ok(())
+}
+
+fn repeated(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
+}
+
+fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    draft.client = Some(client_auth::authenticate(draft.records, draft.authorization, draft.params)?);
+    Ok(())
+}
+
+fn direct_grants(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let Some(client) = draft.client.map(|c| c.client()) else { return Err(Reason::UnknownClient) };
+    let in_profile = match draft.records.realm.profile() {
+        Profile::Keycloak => true,
+        Profile::Strict => client.flag(PASSWORD_GRANT_ATTRIBUTE),
+    };
+    if client.settings.direct_access_grants_enabled && in_profile { Ok(()) } else { Err(Reason::DirectGrantOff) }
+}
+
+fn no_consent(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let consent = draft.client.is_some_and(|c| c.client().settings.consent_required);
+    if consent { Err(Reason::ConsentRequired) } else { Ok(()) }
+}
+
+#[cfg(test)]
+pub(super) fn columns(name: &str) -> &'static [GrantType] {
+    TABLE.iter().find(|(n, ..)| *n == name).map(|(.., grants)| *grants).unwrap_or_default()
+}

@@ -1,0 +1,130 @@
+//! How long sessions and their tokens hold (Keycloak 26.4's realm and client settings, seconds).
+//!
+//! **Owns** idle and maximum of user and client sessions, lifetimes of access and refresh tokens.
+//! **Does not own** the session records ([`crate::session`]) nor ending them (plans of the endpoints).
+
+use crate::client::Client;
+use crate::realm::Realm;
+use crate::session::{ClientSession, UserSession};
+
+/// Idle time and longest life of a session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Seconds without activity.
+    pub idle: i64,
+    /// Seconds since the start.
+    pub max: i64,
+}
+
+impl Limits {
+    /// Until when a session that started and was last used at these seconds holds.
+    #[must_use]
+    pub fn ends_at(self, started: i64, last_used: i64) -> i64 {
+        started.saturating_add(self.max).min(last_used.saturating_add(self.idle))
+    }
+
+    /// Each limit the smaller of the two.
+    #[must_use]
+    pub fn within(self, other: Self) -> Self {
+        Self { idle: self.idle.min(other.idle), max: self.max.min(other.max) }
+    }
+}
+
+fn positive(first: i64, else_: i64) -> i64 {
+    if first > 0 { first } else { else_ }
+}
+
+/// The limits of a user session; a remembered one has its own where the realm sets them.
+#[must_use]
+pub fn of_user_session(realm: &Realm, remember_me: bool) -> Limits {
+    let settings = &realm.settings;
+    let plain = Limits { idle: settings.sso_session_idle_timeout, max: settings.sso_session_max_lifespan };
+    if !remember_me {
+        return plain;
+    }
+    // Never shorter than an unremembered session (Keycloak 26.4).
+    let longer = |own: i64, plain: i64| positive(own, plain).max(plain);
+    Limits {
+        idle: longer(settings.sso_session_idle_timeout_remember_me, plain.idle),
+        max: longer(settings.sso_session_max_lifespan_remember_me, plain.max),
+    }
+}
+
+/// The limits of a client session, without those of its user session: the client's own, else the realm's, else none.
+#[must_use]
+pub fn of_client_session(realm: &Realm, client: &Client) -> Limits {
+    let own =
+        |attribute: &str, of_realm: i64| client.seconds(attribute).unwrap_or_else(|| positive(of_realm, i64::MAX));
+    Limits {
+        idle: own("client.session.idle.timeout", realm.settings.client_session_idle_timeout),
+        max: own("client.session.max.lifespan", realm.settings.client_session_max_lifespan),
+    }
+}
+
+/// Whether a user session still holds. `last_used` is the latest activity of the session and its children.
+#[must_use]
+pub fn is_active(realm: &Realm, session: &UserSession, last_used: i64, now: i64) -> bool {
+    now < of_user_session(realm, session.remember_me).ends_at(session.started, last_used)
+}
+
+/// Whether a client session still holds, its user session aside.
+#[must_use]
+pub fn is_client_active(realm: &Realm, client: &Client, session: &ClientSession, now: i64) -> bool {
+    now < of_client_session(realm, client).ends_at(session.started, session.last_refresh)
+}
+
+/// `exp` of an access token: the client's or realm's lifespan, but not past the longest life of the session.
+#[must_use]
+pub fn access_expires_at(realm: &Realm, client: &Client, session: Option<&UserSession>, now: i64) -> i64 {
+    let lifespan = client.seconds("access.token.lifespan").unwrap_or(realm.settings.access_token_lifespan);
+    let wanted = now.saturating_add(lifespan);
+    match session {
+        Some(session) => wanted.min(session.started.saturating_add(of_user_session(realm, session.remember_me).max)),
+        None => wanted,
+    }
+}
+
+/// `exp` of a refresh token made now (RT-12: never past the longest life of either session).
+#[must_use]
+pub fn refresh_expires_at(realm: &Realm, client: &Client, session: &UserSession, client_started: i64, now: i64) -> i64 {
+    let of_user = of_user_session(realm, session.remember_me).ends_at(session.started, now);
+    of_user.min(of_client_session(realm, client).ends_at(client_started, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::claims::fixture;
+
+    #[test]
+    fn rt_12_rt_13_the_smallest_limit_holds() {
+        let realm = fixture::realm(json!({}));
+        let client = fixture::client("app", json!({}));
+        let session = fixture::session(0);
+        assert_eq!(refresh_expires_at(&realm, &client, &session, 0, 100), 1900);
+        assert_eq!(refresh_expires_at(&realm, &client, &session, 0, 35_000), 36_000);
+        assert_eq!(access_expires_at(&realm, &client, Some(&session), 35_900), 36_000);
+        assert_eq!(access_expires_at(&realm, &client, None, 35_900), 36_200);
+        for (last_used, now, active) in
+            [(0, 1799, true), (0, 1800, false), (35_000, 35_999, true), (35_000, 36_000, false)]
+        {
+            assert_eq!(is_active(&realm, &session, last_used, now), active, "{last_used} {now}");
+        }
+    }
+
+    #[test]
+    fn clients_and_remembered_sessions_have_limits_of_their_own() {
+        let realm = fixture::realm(json!({ "clientSessionMaxLifespan": 500, "ssoSessionIdleTimeoutRememberMe": 9000 }));
+        let own = json!({ "attributes": { "client.session.idle.timeout": "600", "access.token.lifespan": "2" } });
+        let client = fixture::client("app", own);
+        let mut session = fixture::session(0);
+        assert_eq!(refresh_expires_at(&realm, &client, &session, 0, 0), 500);
+        assert_eq!(refresh_expires_at(&realm, &client, &session, 400, 400), 900);
+        assert_eq!(access_expires_at(&realm, &client, Some(&session), 10), 12);
+        session.remember_me = true;
+        assert_eq!(of_user_session(&realm, true), Limits { idle: 9000, max: 36_000 });
+        assert!(is_active(&realm, &session, 0, 8999) && !is_active(&realm, &session, 0, 9000));
+    }
+}
