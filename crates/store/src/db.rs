@@ -284,3 +284,61 @@ impl Db {
 fn sealer(keys: &ServerKeys) -> Result<Sealer, OpenError> {
     Sealer::new(keys).ok_or_else(|| OpenError::Storage("the server key is not usable".to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use portcullis_core::plan::Write;
+
+    use super::*;
+
+    fn keys() -> ServerKeys {
+        ServerKeys { current: (1, [1; 32]), previous: None }
+    }
+
+    fn idle() -> Plan {
+        Plan::new(Lane::Gate, vec![Write::EndUserSession("r".into(), "s".into())])
+    }
+
+    #[tokio::test]
+    async fn a_plan_past_its_deadline_is_dropped_before_it_starts() {
+        let (step, seconds) = (Arc::new(AtomicU64::new(1)), AtomicU64::new(0));
+        let options = OpenOptions {
+            plan_deadline: Duration::from_secs(5),
+            clock: Monotonic::from_fn({
+                let step = Arc::clone(&step);
+                move || {
+                    let step = step.load(Ordering::SeqCst);
+                    Duration::from_secs(seconds.fetch_add(step, Ordering::SeqCst))
+                }
+            }),
+            ..OpenOptions::default()
+        };
+        let db = Db::in_memory_with(keys(), options).unwrap();
+        assert_eq!(db.apply(idle()).await, Ok(()));
+        step.store(5, Ordering::SeqCst);
+        let before = db.stats();
+        assert_eq!(db.apply(idle()).await, Err(ApplyError::Busy));
+        let after = db.stats();
+        assert_eq!(after.dropped, before.dropped + 1);
+        assert_eq!((after.commits, after.plans), (before.commits, before.plans));
+    }
+
+    #[tokio::test]
+    async fn a_full_lane_is_busy_at_once() {
+        let options = OpenOptions { lanes: LaneSizes { gate: 0, ..LaneSizes::default() }, ..OpenOptions::default() };
+        let db = Db::in_memory_with(keys(), options).unwrap();
+        assert_eq!(db.apply(idle()).await, Err(ApplyError::Busy));
+        assert_eq!(db.stats().dropped, 1);
+        let login = Plan { lane: Lane::Login, ..idle() };
+        assert_eq!(db.apply(login).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_closed_database_is_busy() {
+        let db = Db::in_memory(keys()).unwrap();
+        db.close().await;
+        assert_eq!(db.apply(idle()).await, Err(ApplyError::Busy));
+    }
+}

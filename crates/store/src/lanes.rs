@@ -8,6 +8,7 @@ use portcullis_core::ids::RealmId;
 use portcullis_core::plan::Lane;
 use tokio::sync::oneshot;
 
+use crate::error::ApplyError;
 use crate::sql::Step;
 use crate::sqlite::Outcome;
 
@@ -108,6 +109,15 @@ impl Lanes {
         self.wake.notify_all();
     }
 
+    /// Closes and answers what still waits: the writer is gone.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let mut state = self.state();
+        for job in state.lanes.iter_mut().flat_map(|lane| lane.drain(..)) {
+            let _ = job.reply.send(Err(ApplyError::Busy));
+        }
+    }
+
     /// Waits for plans and takes a batch; `None` when closed and empty.
     pub(crate) fn take(&self) -> Option<Vec<Job>> {
         let mut state = self.state();
@@ -151,4 +161,94 @@ fn batch(lanes: &mut [VecDeque<Job>; LANES]) -> Vec<Job> {
         }
     }
     taken.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::{Phase, Sql, Step, Table};
+
+    static NOTHING: Sql = Sql::new("SELECT 1");
+
+    fn job(lane: Lane, steps: usize) -> Job {
+        let step = || Step::new(Table::Events, Phase::Create, &NOTHING, Vec::new());
+        Job {
+            steps: (0..steps).map(|_| step()).collect(),
+            configured: vec![RealmId::new(format!("{lane:?}"))],
+            deadline: Duration::ZERO,
+            reply: oneshot::channel().0,
+        }
+    }
+
+    fn filled(plans: &[(Lane, usize, usize)]) -> Lanes {
+        let lanes = Lanes::new(LaneSizes::default());
+        for (lane, count, steps) in plans {
+            for _ in 0..*count {
+                assert!(lanes.push(*lane, job(*lane, *steps)));
+            }
+        }
+        lanes
+    }
+
+    fn count(batch: &[Job], lane: Lane) -> usize {
+        let name = RealmId::new(format!("{lane:?}"));
+        batch.iter().filter(|j| j.configured[0] == name).count()
+    }
+
+    #[test]
+    fn an_administrators_flood_does_not_starve_gates() {
+        let lanes = filled(&[(Lane::Admin, 1000, 500), (Lane::Gate, 100, 2)]);
+        let batch = lanes.take().unwrap();
+        assert_eq!(count(&batch, Lane::Gate), 100);
+        assert_eq!(batch[0].configured[0], RealmId::new("Gate"), "gates first");
+        let steps: usize = batch.iter().map(|j| j.steps.len()).sum();
+        assert!(steps <= STEPS_PER_BATCH, "{steps}");
+    }
+
+    #[test]
+    fn a_flood_of_gates_does_not_starve_the_others() {
+        let all = [Lane::Gate, Lane::Login, Lane::Admin, Lane::Sweep];
+        let lanes =
+            filled(&[(Lane::Gate, 5000, 1), (Lane::Login, 1000, 1), (Lane::Admin, 100, 1), (Lane::Sweep, 10, 1)]);
+        let batch = lanes.take().unwrap();
+        assert_eq!(batch.len(), PLANS_PER_BATCH);
+        assert_eq!(all.map(|lane| count(&batch, lane)), [256 + 119, 128, 8, 1]);
+        assert_eq!(lanes.depths(), [5000 - 375, 1000 - 128, 92, 9]);
+    }
+
+    #[test]
+    fn a_plan_larger_than_a_batch_goes_alone() {
+        let lanes = filled(&[(Lane::Admin, 2, STEPS_PER_BATCH + 1)]);
+        assert_eq!(lanes.take().unwrap().len(), 1);
+        assert_eq!(lanes.take().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_closed_queue_is_emptied_and_takes_nothing() {
+        let lanes = filled(&[(Lane::Login, 3, 1)]);
+        lanes.close();
+        assert!(!lanes.push(Lane::Gate, job(Lane::Gate, 1)));
+        assert_eq!(lanes.take().unwrap().len(), 3);
+        assert!(lanes.take().is_none());
+    }
+
+    #[test]
+    fn an_abandoned_queue_answers_what_waits() {
+        let lanes = Lanes::new(LaneSizes::default());
+        let (reply, mut answer) = oneshot::channel();
+        let waiting = Job { reply, ..job(Lane::Login, 1) };
+        assert!(lanes.push(Lane::Login, waiting));
+        lanes.abandon();
+        assert_eq!(answer.try_recv().unwrap(), Err(ApplyError::Busy));
+        assert!(lanes.take().is_none());
+    }
+
+    #[test]
+    fn lanes_are_bounded_each_by_itself() {
+        let lanes = Lanes::new(LaneSizes { gate: 1, login: 2, admin: 0, sweep: 0 });
+        assert!(lanes.push(Lane::Gate, job(Lane::Gate, 1)));
+        assert!(!lanes.push(Lane::Gate, job(Lane::Gate, 1)));
+        assert!(lanes.push(Lane::Login, job(Lane::Login, 1)));
+        assert!(!lanes.push(Lane::Admin, job(Lane::Admin, 1)));
+    }
 }

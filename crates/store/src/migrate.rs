@@ -117,3 +117,54 @@ fn apply(conn: &Connection, step: &Migration) -> rusqlite::Result<()> {
         .execute("INSERT INTO schema_steps (number, checksum) VALUES (?1, ?2)", (step.number, checksum(step.sql)))?;
     transaction.commit()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_numbered_without_gaps_and_hold_one_statement() {
+        let steps = steps(IDENTITY);
+        assert!(steps.len() > 40);
+        for (at, step) in steps.iter().enumerate() {
+            assert_eq!(step.number, i64::try_from(at).unwrap() + 1);
+            assert!(!step.sql.contains(';'), "{}", step.number);
+        }
+    }
+
+    #[test]
+    fn a_migration_that_was_cut_off_goes_on() {
+        let conn = Connection::open_in_memory().unwrap();
+        assert_eq!(check(&conn).unwrap().applied, 0);
+        conn.execute_batch("CREATE TABLE schema_steps (number BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL)")
+            .unwrap();
+        for step in steps(IDENTITY).iter().take(10) {
+            apply(&conn, step).unwrap();
+        }
+        let state = check(&conn).unwrap();
+        assert_eq!(state.applied, 10);
+        assert_eq!(state.pending(), state.known - 10);
+        migrate(&conn).unwrap();
+        assert_eq!(check(&conn).unwrap().pending(), 0);
+        migrate(&conn).unwrap();
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_no_record() {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch("CREATE TABLE schema_steps (number BIGINT NOT NULL PRIMARY KEY, checksum TEXT NOT NULL); CREATE TABLE meta (x)")
+            .unwrap();
+        migrate(&conn).unwrap_err();
+        assert_eq!(check(&conn).unwrap().applied, 0);
+        conn.execute_batch("DROP TABLE meta").unwrap();
+        migrate(&conn).unwrap();
+    }
+
+    #[test]
+    fn a_changed_step_is_refused() {
+        let conn = Connection::open_in_memory().unwrap();
+        migrate(&conn).unwrap();
+        conn.execute("UPDATE schema_steps SET checksum = 'x' WHERE number = 7", []).unwrap();
+        assert!(matches!(check(&conn), Err(OpenError::ChangedStep(7))));
+    }
+}

@@ -223,6 +223,13 @@ pub(crate) struct Place {
     key: String,
 }
 
+#[cfg(test)]
+impl Place {
+    pub(crate) const fn phase(&self) -> Phase {
+        self.phase
+    }
+}
+
 /// How many rows a step must change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Rows {

@@ -204,3 +204,89 @@ pub(crate) fn not_a_database(error: &rusqlite::Error) -> bool {
 pub(crate) fn read_only(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrate;
+    use crate::sql::{Phase, Table, values};
+
+    static INSERT: Sql = Sql::new("INSERT INTO meta (name, value) VALUES ($1, 'v')");
+    static DEFER: Sql = Sql::new("PRAGMA defer_foreign_keys = ON");
+    static ORPHAN: Sql =
+        Sql::new("INSERT INTO clients (realm_id, id, client_id, version, doc) VALUES ('no realm', 'c', 'c', 0, '{}')");
+    static NAMES: Sql = Sql::new("SELECT name FROM meta ORDER BY name");
+
+    fn step(sql: &'static Sql, params: Vec<Value>) -> Step {
+        Step::new(Table::Realms, Phase::Create, sql, params)
+    }
+
+    fn insert(name: &str) -> Step {
+        step(&INSERT, values![name])
+    }
+
+    fn database() -> Connection {
+        let conn = memory().unwrap();
+        migrate::migrate(&conn).unwrap();
+        conn
+    }
+
+    fn names(conn: &Connection) -> Vec<String> {
+        let rows = conn.rows(&NAMES, values![]).unwrap();
+        rows.into_iter().map(|mut row| row.text(0).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_failed_plan_in_the_middle_of_a_batch_rolls_back_alone() {
+        let conn = database();
+        let taken = Gate::Taken(Entity::Realm);
+        let plans = [
+            vec![insert("a")],
+            vec![insert("b"), insert("a").unique(taken)],
+            vec![insert("a").unique(taken)],
+            vec![insert("c"), insert("d")],
+            vec![insert("c")],
+        ];
+        let plans: Vec<&[Step]> = plans.iter().map(Vec::as_slice).collect();
+        let outcomes = batch(&conn, &plans);
+        assert_eq!(outcomes[0], Ok(1));
+        assert_eq!(outcomes[1], Err(ApplyError::Gate(taken)));
+        assert_eq!(outcomes[2], Err(ApplyError::Gate(taken)));
+        assert_eq!(outcomes[3], Ok(2));
+        assert!(matches!(outcomes[4], Err(ApplyError::Storage(_))));
+        assert_eq!(names(&conn), ["a", "c", "d"]);
+    }
+
+    #[test]
+    fn a_failed_commit_fails_the_whole_batch_as_unknown() {
+        let conn = database();
+        let plans = [
+            vec![insert("a")],
+            vec![step(&DEFER, values![]), step(&ORPHAN, values![])],
+            vec![insert("b"), insert("c")],
+        ];
+        let plans: Vec<&[Step]> = plans.iter().map(Vec::as_slice).collect();
+        assert_eq!(batch(&conn, &plans), vec![Err(ApplyError::Unknown); 3]);
+        assert!(names(&conn).is_empty());
+        assert!(conn.is_autocommit(), "the next batch can begin");
+        assert_eq!(batch(&conn, &[&[insert("d")]]), vec![Ok(1)]);
+        assert_eq!(names(&conn), ["d"]);
+    }
+
+    #[test]
+    fn settings_are_the_durable_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.db");
+        let writer = writer(&file).unwrap();
+        let reader = reader(&file).unwrap();
+        let number =
+            |conn: &Connection, name: &str| -> i64 { conn.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
+        for conn in [&writer, &reader] {
+            assert_eq!(number(conn, "synchronous"), 2, "FULL");
+            assert_eq!(number(conn, "foreign_keys"), 1);
+            let mode: String = conn.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal");
+        }
+        assert!(reader.execute_batch("CREATE TABLE t (x)").is_err());
+    }
+}

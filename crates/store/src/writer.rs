@@ -77,8 +77,18 @@ impl Counters {
     }
 }
 
+/// However the thread ends, a panic included, nobody waits for it for ever.
+struct Abandon<'a>(&'a Lanes);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// Runs until the lanes are closed and empty, then empties the write-ahead log.
 pub(crate) fn run(conn: &Mutex<Connection>, lanes: &Arc<Lanes>, counters: &Counters, clock: &Monotonic) {
+    let _abandon = Abandon(lanes);
     while let Some(jobs) = lanes.take() {
         let now = clock.now();
         let (due, late): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.deadline > now);

@@ -26,6 +26,8 @@ pub(crate) mod records;
 pub(crate) mod roles;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
+#[cfg(test)]
+mod tests;
 pub(crate) mod users;
 
 /// Most writes in one plan; what is larger is several plans behind a realm's state.

@@ -20,7 +20,7 @@ statements! {
     BY_NAME = "SELECT realm_id, name, version, state, default_role, default_groups, doc FROM realms WHERE name = $1 AND state = 1";
     BY_ID = "SELECT realm_id, name, version, state, default_role, default_groups, doc FROM realms WHERE realm_id = $1";
     NAMES = "SELECT realm_id, name FROM realms WHERE state = 1 ORDER BY name";
-    EMPTYING = "SELECT realm_id FROM realms WHERE state = 2 ORDER BY realm_id";
+    EMPTYING = "SELECT realm_id FROM realms WHERE state <> 1 ORDER BY realm_id";
 }
 
 const STALE: Gate = Gate::Stale(Entity::Realm);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_core::client::Client;
 use portcullis_core::group::Group;
 use portcullis_core::ids::{
-    ClientScopeId, ClientUuid, CredentialId, EventId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId,
+    ClientUuid, CredentialId, EventId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId,
 };
 use portcullis_core::key::{KeyStatus, KeyUse, RealmKey};
 use portcullis_core::mapper::ProtocolMapper;
@@ -18,15 +18,15 @@ use portcullis_core::session::{ClientSession, Grant, Lineage, UserSession};
 use portcullis_core::user::{Credential, User};
 use portcullis_store::ServerKeys;
 
-pub fn keys() -> ServerKeys {
+pub(crate) fn keys() -> ServerKeys {
     ServerKeys { current: (1, [7; 32]), previous: None }
 }
 
-pub fn realm_id(name: &str) -> RealmId {
+pub(crate) fn realm_id(name: &str) -> RealmId {
     RealmId::new(format!("{name}-id"))
 }
 
-pub fn realm(name: &str) -> Realm {
+pub(crate) fn realm(name: &str) -> Realm {
     Realm {
         id: realm_id(name),
         name: name.to_owned(),
@@ -38,7 +38,7 @@ pub fn realm(name: &str) -> Realm {
     }
 }
 
-pub fn mapper(id: &str) -> ProtocolMapper {
+pub(crate) fn mapper(id: &str) -> ProtocolMapper {
     ProtocolMapper {
         id: id.into(),
         name: id.to_owned(),
@@ -49,7 +49,7 @@ pub fn mapper(id: &str) -> ProtocolMapper {
     }
 }
 
-pub fn scope(id: &str) -> ClientScope {
+pub(crate) fn scope(id: &str) -> ClientScope {
     ClientScope {
         id: id.into(),
         name: format!("name-{id}"),
@@ -62,7 +62,7 @@ pub fn scope(id: &str) -> ClientScope {
     }
 }
 
-pub fn client(id: &str) -> Client {
+pub(crate) fn client(id: &str) -> Client {
     Client {
         id: id.into(),
         client_id: format!("name-{id}"),
@@ -78,7 +78,7 @@ pub fn client(id: &str) -> Client {
     }
 }
 
-pub fn role(id: &str, client: Option<&str>) -> Role {
+pub(crate) fn role(id: &str, client: Option<&str>) -> Role {
     Role {
         id: id.into(),
         name: format!("name-{id}"),
@@ -89,7 +89,7 @@ pub fn role(id: &str, client: Option<&str>) -> Role {
     }
 }
 
-pub fn group(id: &str, parent: Option<&str>) -> Group {
+pub(crate) fn group(id: &str, parent: Option<&str>) -> Group {
     Group {
         id: id.into(),
         name: format!("name-{id}"),
@@ -99,7 +99,7 @@ pub fn group(id: &str, parent: Option<&str>) -> Group {
     }
 }
 
-pub fn key(kid: &str) -> RealmKey {
+pub(crate) fn key(kid: &str) -> RealmKey {
     RealmKey {
         kid: kid.into(),
         provider: "rsa-generated".to_owned(),
@@ -113,7 +113,7 @@ pub fn key(kid: &str) -> RealmKey {
     }
 }
 
-pub fn user(id: &str) -> User {
+pub(crate) fn user(id: &str) -> User {
     User {
         id: id.into(),
         username: format!("name-{id}"),
@@ -131,7 +131,7 @@ pub fn user(id: &str) -> User {
     }
 }
 
-pub fn credential(id: &str, kind: &str, secret: &str) -> Credential {
+pub(crate) fn credential(id: &str, kind: &str, secret: &str) -> Credential {
     Credential {
         id: CredentialId::from(id),
         kind: kind.to_owned(),
@@ -143,7 +143,7 @@ pub fn credential(id: &str, kind: &str, secret: &str) -> Credential {
     }
 }
 
-pub fn session(id: &str, user: &str) -> UserSession {
+pub(crate) fn session(id: &str, user: &str) -> UserSession {
     UserSession {
         id: id.into(),
         user: UserId::from(user),
@@ -157,7 +157,7 @@ pub fn session(id: &str, user: &str) -> UserSession {
     }
 }
 
-pub fn client_session(session: &str, client: &str) -> ClientSession {
+pub(crate) fn client_session(session: &str, client: &str) -> ClientSession {
     ClientSession {
         session: SessionId::from(session),
         client: client.into(),
@@ -173,7 +173,7 @@ pub fn client_session(session: &str, client: &str) -> ClientSession {
     }
 }
 
-pub fn lineage(id: &str, session: &str, client: &str) -> Lineage {
+pub(crate) fn lineage(id: &str, session: &str, client: &str) -> Lineage {
     Lineage {
         id: LineageId::from(id),
         session: session.into(),
@@ -187,7 +187,7 @@ pub fn lineage(id: &str, session: &str, client: &str) -> Lineage {
     }
 }
 
-pub fn failures(key: &str, version: i64) -> LoginFailures {
+pub(crate) fn failures(key: &str, version: i64) -> LoginFailures {
     LoginFailures {
         key: LoginKey(key.to_owned()),
         user: None,
@@ -200,7 +200,7 @@ pub fn failures(key: &str, version: i64) -> LoginFailures {
     }
 }
 
-pub fn event(realm: &RealmId, id: &str, time: i64) -> portcullis_core::event::Event {
+pub(crate) fn event(realm: &RealmId, id: &str, time: i64) -> portcullis_core::event::Event {
     portcullis_core::event::Event {
         id: EventId::from(id),
         time,
@@ -215,7 +215,7 @@ pub fn event(realm: &RealmId, id: &str, time: i64) -> portcullis_core::event::Ev
     }
 }
 
-pub fn take_code(realm: &RealmId, byte: u8, session: &str) -> Write {
+pub(crate) fn take_code(realm: &RealmId, byte: u8, session: &str) -> Write {
     Write::TakeCode {
         realm: realm.clone(),
         hash: [byte; 32],
@@ -226,7 +226,7 @@ pub fn take_code(realm: &RealmId, byte: u8, session: &str) -> Write {
 }
 
 /// Two of everything, in an order that only sorting by foreign keys makes writable.
-pub fn whole_realm(name: &str) -> Vec<Write> {
+pub(crate) fn whole_realm(name: &str) -> Vec<Write> {
     let id = realm_id(name);
     vec![
         Write::PutClientSession(id.clone(), client_session("us1", "c1")),
@@ -248,8 +248,4 @@ pub fn whole_realm(name: &str) -> Vec<Write> {
         Write::CreateKey(id.clone(), key("k1")),
         Write::CreateRealm(realm(name)),
     ]
-}
-
-pub fn scope_id(id: &str) -> ClientScopeId {
-    ClientScopeId::from(id)
 }
