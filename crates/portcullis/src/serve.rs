@@ -101,7 +101,8 @@ async fn run(config: &Config, listener: Listener, started: Started) -> Result<()
 }
 
 async fn close(started: Started) -> Result<(), Failure> {
-    started.db.close().await.map_err(|e| Failure::failed(format!("closing the database: {e}")))
+    started.db.close().await;
+    Ok(())
 }
 
 /// The data folder with its key: the file's setting, the environment, else `DIR/server.key`.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use portcullis_core::entropy::uuid;
 use portcullis_core::secret::Secret;
 use portcullis_idp::{Bootstrapped, Deps, Idp, IdpConfig, Imported};
 use portcullis_store::{Db, MemoryEphemeral, OpenError, OpenOptions, ServerKeys};
@@ -36,16 +37,18 @@ pub struct Started {
 /// # Errors
 /// One line: a locked or read-only folder, a wrong key, a broken theme.
 pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
-    let options = OpenOptions { entropy: Arc::new(SystemEntropy), ..OpenOptions::default() };
+    let options = OpenOptions::default();
     let db = match place {
         Place::Folder(folder, keys) => {
-            Db::open(&folder.database(), keys, options).map_err(|error| storage(folder.path(), &error))?
+            Db::open(folder.path(), keys, options).map_err(|error| storage(folder.path(), &error))?
         }
-        Place::Memory(keys) => Db::in_memory(keys).map_err(|e| Failure::failed(format!("memory: {e}")))?,
+        Place::Memory(keys) => {
+            Db::in_memory_with(keys, options).map_err(|e| Failure::failed(format!("memory: {e}")))?
+        }
     };
     let deps = Deps {
         db: db.clone(),
-        ephemeral: Arc::new(MemoryEphemeral::new()),
+        ephemeral: Arc::new(MemoryEphemeral::new(uuid(&SystemEntropy))),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         config,
@@ -55,10 +58,16 @@ pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
 }
 
 fn storage(folder: &Path, error: &OpenError) -> Failure {
-    let line = format!("data folder {}: {error}", folder.display());
+    let line = format!("{}: {error}", folder.display());
     match error {
-        OpenError::Locked => Failure::busy(line),
-        _ => Failure::failed(line),
+        OpenError::Locked(_) => Failure::busy(line),
+        OpenError::KeyMissing(_) | OpenError::WrongKey(_) => Failure::configuration(line),
+        OpenError::ReadOnly(_)
+        | OpenError::NotADatabase(_)
+        | OpenError::NotOurs(_)
+        | OpenError::NewerSchema { .. }
+        | OpenError::ChangedStep(_)
+        | OpenError::Storage(_) => Failure::failed(line),
     }
 }
 

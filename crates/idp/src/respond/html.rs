@@ -23,7 +23,10 @@ pub(crate) struct Surroundings<'a> {
 
 impl<'a> Surroundings<'a> {
     /// Of a realm; `wanted` are language tags in order of preference.
-    pub(crate) fn of<'w>(app: &'a App, view: &'a RealmView, wanted: impl IntoIterator<Item = &'w str>) -> Self {
+    pub(crate) fn of<'w>(app: &'a App, view: &'a RealmView, wanted: impl IntoIterator<Item = &'w str>) -> Self
+    where
+        'a: 'w,
+    {
         let settings = &view.records.realm.settings;
         let default = settings.default_locale.as_deref();
         // Keycloak 26.4: without internationalization a realm speaks English.
