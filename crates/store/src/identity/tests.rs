@@ -4,7 +4,7 @@ use portcullis_core::ids::RealmId;
 use portcullis_core::plan::Write;
 use rusqlite::Connection;
 
-use super::{all_statements, compile};
+use super::{all_statements, compile, credentials, failures, lineages, sessions, users};
 use crate::sealing::{Sealer, ServerKeys};
 use crate::sql::Phase;
 use crate::{migrate, sqlite};
@@ -117,6 +117,28 @@ fn every_foreign_key_has_an_index_on_the_child() {
         assert!(detail.contains("SEARCH"), "{table} ({columns}): {detail}");
         let used = columns.split(',').count();
         assert_eq!(detail.matches("=?").count(), used, "{table} ({columns}): {detail}");
+    }
+}
+
+/// What a request or a login waits for reads rows by their whole key, never all rows of a realm.
+#[test]
+fn lookups_do_not_read_a_realms_whole_table() {
+    let conn = database();
+    let owners = [sessions::ALL, lineages::ALL, credentials::ALL, failures::ALL, users::ALL];
+    let searches = ["LIKE", "COUNT"];
+    for sql in owners.concat() {
+        if searches.iter().any(|word| sql.text().contains(word)) {
+            continue;
+        }
+        let explain = format!("EXPLAIN QUERY PLAN {}", sql.sqlite());
+        let mut statement = conn.prepare(&explain).unwrap();
+        let given = vec!["x"; statement.parameter_count()];
+        let rows = statement.query_map(rusqlite::params_from_iter(given), |row| row.get::<_, String>(3)).unwrap();
+        for detail in rows.map(Result::unwrap) {
+            let whole = detail.contains("SCAN") && !detail.contains("SCAN CONSTANT");
+            let realm_only = detail.contains("(realm_id=?)") && !detail.contains("SEARCH r ");
+            assert!(!whole && !realm_only, "{detail}: {}", sql.text());
+        }
     }
 }
 

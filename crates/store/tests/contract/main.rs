@@ -3,6 +3,8 @@
 //! **Owns** the suites and the records they write (`sample`). **Does not own** what only one engine has: files, locks and
 //! keys of SQLite are in `files`. **Flow** an engine's module below hands a fresh database to each case of a suite.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests: a failed assumption ends them")]
+
 mod cleanup;
 mod ephemeral;
 mod files;
