@@ -14,3 +14,4 @@ pub mod pkce;
 pub mod scope;
 pub mod token;
 pub mod grants;
+pub mod discovery;

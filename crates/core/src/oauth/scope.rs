@@ -12,7 +12,7 @@ use crate::user::User;
 /// The OIDC scope value (OIDC Core §3.1.2.1).
 pub const OPENID: &str = "openid";
 /// Accepted and left out of what is granted: there are no offline sessions.
-const OFFLINE_ACCESS: &str = "offline_access";
+pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// The client scopes that a request put in force.
 #[derive(Clone, Debug, Default)]

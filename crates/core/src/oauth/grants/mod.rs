@@ -7,3 +7,6 @@ pub mod authorization_code;
 pub mod family;
 pub mod password;
 pub mod refresh;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! The discovery document (OIDC Discovery §3, RFC 8414 §2) in Keycloak 26.4's member order.
+//!
+//! Every member of Keycloak's is there; a list holds what works, a flag says what is true, and the key of an endpoint stands there only
+//! when it answers.
+
+use serde_json::Value;
+
+use crate::json::Object;
+use crate::oauth::token::GrantType;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
+
+const AUTH_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+const CLAIMS: &[&str] = &[
+    "iss",
+    "sub",
+    "aud",
+    "exp",
+    "iat",
+    "auth_time",
+    "name",
+    "given_name",
+    "family_name",
+    "preferred_username",
+    "email",
+    "acr",
+    "azp",
+    "nonce",
+];
+const NOTHING: &[&str] = &[];
+
+/// What the faces around the law can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Abilities {
+    /// Clients are told of a logout in the browser (OIDC Front-Channel Logout).
+    pub frontchannel_logout: bool,
+    /// Clients are told of a logout by a call (OIDC Back-Channel Logout).
+    pub backchannel_logout: bool,
+    /// Users are asked for consent.
+    pub consent: bool,
+}
+
+/// The document of a realm. `signing` are the algorithms that the realm's keys can sign with.
+#[must_use]
+pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities: Abilities) -> Vec<u8> {
+    let issuer = format!("{base}/realms/{}", records.realm.name);
+    let oidc = format!("{issuer}/protocol/openid-connect");
+    let profile = records.realm.profile();
+    let mut o = Object::new();
+    o.text("issuer", &issuer);
+    o.text("authorization_endpoint", &format!("{oidc}/auth"));
+    o.text("token_endpoint", &format!("{oidc}/token"));
+    o.text("userinfo_endpoint", &format!("{oidc}/userinfo"));
+    o.text("end_session_endpoint", &format!("{oidc}/logout"));
+    flag(&mut o, "frontchannel_logout_session_supported", abilities.frontchannel_logout);
+    flag(&mut o, "frontchannel_logout_supported", abilities.frontchannel_logout);
+    o.text("jwks_uri", &format!("{oidc}/certs"));
+    o.text("check_session_iframe", &format!("{oidc}/login-status-iframe.html"));
+    list(&mut o, "grant_types_supported", &grants(profile));
+    list(&mut o, "acr_values_supported", &["0", "1"]);
+    list(&mut o, "response_types_supported", &["code"]);
+    list(&mut o, "subject_types_supported", &["public"]);
+    list(
+        &mut o,
+        "prompt_values_supported",
+        if abilities.consent { &["none", "login", "consent"] } else { &["none", "login"] },
+    );
+    list(&mut o, "id_token_signing_alg_values_supported", signing);
+    encryption(&mut o, "id_token");
+    list(&mut o, "userinfo_signing_alg_values_supported", &[signing, &["none"]].concat());
+    encryption(&mut o, "userinfo");
+    list(&mut o, "request_object_signing_alg_values_supported", NOTHING);
+    encryption(&mut o, "request_object");
+    list(&mut o, "response_modes_supported", &["query", "fragment", "form_post"]);
+    list(&mut o, "token_endpoint_auth_methods_supported", AUTH_METHODS);
+    for name in [
+        "token_endpoint_auth_signing_alg_values_supported",
+        "introspection_endpoint_auth_methods_supported",
+        "introspection_endpoint_auth_signing_alg_values_supported",
+        "authorization_signing_alg_values_supported",
+    ] {
+        list(&mut o, name, NOTHING);
+    }
+    encryption(&mut o, "authorization");
+    list(&mut o, "claims_supported", CLAIMS);
+    list(&mut o, "claim_types_supported", &["normal"]);
+    flag(&mut o, "claims_parameter_supported", false);
+    list(&mut o, "scopes_supported", &scopes(records));
+    flag(&mut o, "request_parameter_supported", false);
+    flag(&mut o, "request_uri_parameter_supported", false);
+    flag(&mut o, "require_request_uri_registration", false);
+    list(&mut o, "code_challenge_methods_supported", challenge_methods(profile));
+    flag(&mut o, "tls_client_certificate_bound_access_tokens", false);
+    for name in [
+        "dpop_signing_alg_values_supported",
+        "revocation_endpoint_auth_methods_supported",
+        "revocation_endpoint_auth_signing_alg_values_supported",
+    ] {
+        list(&mut o, name, NOTHING);
+    }
+    flag(&mut o, "backchannel_logout_supported", abilities.backchannel_logout);
+    flag(&mut o, "backchannel_logout_session_supported", abilities.backchannel_logout);
+    list(&mut o, "backchannel_token_delivery_modes_supported", NOTHING);
+    list(&mut o, "backchannel_authentication_request_signing_alg_values_supported", NOTHING);
+    flag(&mut o, "require_pushed_authorization_requests", false);
+    o.value("mtls_endpoint_aliases", &Value::Object(serde_json::Map::new()));
+    flag(&mut o, "authorization_response_iss_parameter_supported", true);
+    o.end()
+}
+
+fn flag(object: &mut Object, name: &str, value: bool) {
+    object.value(name, &Value::Bool(value));
+}
+
+fn list(object: &mut Object, name: &str, values: &[&str]) {
+    object.value(name, &values.iter().copied().collect());
+}
+
+fn encryption(object: &mut Object, of: &str) {
+    list(object, &format!("{of}_encryption_alg_values_supported"), NOTHING);
+    list(object, &format!("{of}_encryption_enc_values_supported"), NOTHING);
+}
+
+fn grants(profile: Profile) -> Vec<&'static str> {
+    let offered = |grant: &GrantType| match (grant, profile) {
+        (GrantType::Password, Profile::Strict) => false,
+        (GrantType::Password | GrantType::AuthorizationCode | GrantType::RefreshToken, _) => true,
+    };
+    GrantType::ALL.into_iter().filter(offered).map(GrantType::name).collect()
+}
+
+fn challenge_methods(profile: Profile) -> &'static [&'static str] {
+    match profile {
+        Profile::Keycloak => &["plain", "S256"],
+        Profile::Strict => &["S256"],
+    }
+}
+
+/// `openid`, then the client scopes of the protocol by name, without those that give nothing.
+fn scopes(records: &RealmRecords) -> Vec<&str> {
+    let oidc = records.scopes.values().filter(|s| s.protocol == "openid-connect");
+    let mut names: Vec<&str> = oidc.map(|s| s.name.as_str()).filter(|n| *n != super::scope::OFFLINE_ACCESS).collect();
+    names.sort_unstable();
+    names.insert(0, super::scope::OPENID);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::claims::fixture;
+
+    fn of(settings: Value) -> Value {
+        let records = fixture::records_with(settings);
+        let bytes = document(&records, "https://login.test", &["RS256", "ES256"], Abilities::default());
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn oidc_discovery_3_lists_hold_what_works() {
+        let document = of(json!({}));
+        assert_eq!(document["issuer"], "https://login.test/realms/acme");
+        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "password", "refresh_token"]));
+        assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
+        assert_eq!(document["scopes_supported"][0], "openid");
+        assert!(!document["scopes_supported"].as_array().unwrap().contains(&json!("saml")));
+        for absent in
+            ["introspection_endpoint", "revocation_endpoint", "registration_endpoint", "device_authorization_endpoint"]
+        {
+            assert_eq!(document.get(absent), None, "{absent}");
+        }
+        for (name, value) in document.as_object().unwrap() {
+            let truthful = !name.contains("encryption") && !name.starts_with("dpop") && !name.starts_with("revocation");
+            assert!(truthful || *value == json!([]), "{name}");
+        }
+    }
+
+    #[test]
+    fn keycloaks_keys_stand_in_keycloaks_order() {
+        let recorded: Vec<&str> = "issuer authorization_endpoint token_endpoint userinfo_endpoint end_session_endpoint \
+            frontchannel_logout_session_supported frontchannel_logout_supported jwks_uri check_session_iframe \
+            grant_types_supported acr_values_supported response_types_supported subject_types_supported \
+            prompt_values_supported id_token_signing_alg_values_supported id_token_encryption_alg_values_supported \
+            id_token_encryption_enc_values_supported userinfo_signing_alg_values_supported \
+            userinfo_encryption_alg_values_supported userinfo_encryption_enc_values_supported \
+            request_object_signing_alg_values_supported request_object_encryption_alg_values_supported \
+            request_object_encryption_enc_values_supported response_modes_supported token_endpoint_auth_methods_supported \
+            token_endpoint_auth_signing_alg_values_supported introspection_endpoint_auth_methods_supported \
+            introspection_endpoint_auth_signing_alg_values_supported authorization_signing_alg_values_supported \
+            authorization_encryption_alg_values_supported authorization_encryption_enc_values_supported claims_supported \
+            claim_types_supported claims_parameter_supported scopes_supported request_parameter_supported \
+            request_uri_parameter_supported require_request_uri_registration code_challenge_methods_supported \
+            tls_client_certificate_bound_access_tokens dpop_signing_alg_values_supported \
+            revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported \
+            backchannel_logout_supported backchannel_logout_session_supported backchannel_token_delivery_modes_supported \
+            backchannel_authentication_request_signing_alg_values_supported require_pushed_authorization_requests \
+            mtls_endpoint_aliases authorization_response_iss_parameter_supported"
+            .split_whitespace()
+            .collect();
+        let document = of(json!({}));
+        assert_eq!(document.as_object().unwrap().keys().collect::<Vec<_>>(), recorded);
+    }
+
+    #[test]
+    fn a_strict_realm_offers_less() {
+        let strict = of(json!({ "attributes": { "portcullis.profile": "strict" } }));
+        assert_eq!(strict["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+        assert_eq!(strict["code_challenge_methods_supported"], json!(["S256"]));
+    }
+}
