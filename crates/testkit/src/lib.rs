@@ -1,7 +1,8 @@
 //! # portcullis-testkit: what tests stand on
 //!
 //! **Owns** the golden replayer ([`golden`]), a plain HTTP/1 client ([`http1`]) and a raw socket ([`raw`]), a tiny
-//! relying party ([`rp`]), the tests' own time and randomness ([`pace`]), a real browser (feature `browser`).
+//! relying party ([`rp`]), the time and randomness of a server under test ([`clock`]) and of the tests ([`pace`]), a real
+//! browser (feature `browser`).
 //!
 //! **Does not own** any rule of the product: nothing here is shipped, and the product never imports it.
 //!
@@ -9,6 +10,7 @@
 
 #[cfg(feature = "browser")]
 pub mod browser;
+pub mod clock;
 pub mod golden;
 pub mod http1;
 pub mod pace;

@@ -99,7 +99,7 @@ impl RelyingParty {
     /// # Errors
     /// When the server does not answer.
     pub async fn open(&mut self, address: &str) -> Result<Answer> {
-        let target = self.target(address);
+        let target = target(address);
         self.send(Exchange::get(&target)).await
     }
 
@@ -111,7 +111,7 @@ impl RelyingParty {
         let page = Page::read(&page.text());
         let form = page.form("kc-form-login").context("no login form")?;
         let action = form.action.clone().context("a form without action")?;
-        let target = self.target(&action);
+        let target = target(&action);
         let fields = [("username", user), ("password", password), ("credentialId", "")];
         self.send(Exchange::form(&target, &fields)).await
     }
@@ -178,11 +178,11 @@ impl RelyingParty {
         }
         Ok(answer.json())
     }
+}
 
-    fn target(&self, address: &str) -> String {
-        let own = format!("http://{}", self.server.authority());
-        address.strip_prefix(&own).unwrap_or(address).to_owned()
-    }
+/// The path on the wire: whichever name the server gives itself, this connection leads to it.
+fn target(address: &str) -> String {
+    crate::golden::origin_form(address)
 }
 
 /// A parameter of an address, in its query or its fragment.

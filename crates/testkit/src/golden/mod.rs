@@ -31,6 +31,7 @@ pub use compare::Difference;
 pub use data::{VERSION, differences_page, folder, realm};
 pub(crate) use keys::sha256_b64u as s256;
 pub use page::{Form, Input, Page, unescape};
+pub(crate) use replay::origin_form;
 pub use report::{Report, Standing, StepReport, Totals, Verdict, update_pending};
 
 use crate::pace::{Pace, WallPace};

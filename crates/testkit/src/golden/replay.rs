@@ -303,7 +303,7 @@ fn target(context: &Context, spec: &RequestSpec) -> Result<String> {
 }
 
 /// Path and query of an address, absolute or not; a fragment stays with the browser.
-fn origin_form(address: &str) -> String {
+pub(crate) fn origin_form(address: &str) -> String {
     let rest = match address.split_once("://") {
         Some((_, rest)) => rest.find(['/', '?']).map_or("/", |at| rest.split_at(at).1),
         None => address,
