@@ -96,7 +96,8 @@ fn run(task: Task) -> Result<()> {
         Task::Test(args) => test::run(&shell, &args),
         Task::Ci(args) => ci::run(&shell, &args),
         Task::Golden { base, only, write_pending } => {
-            let mut run = cargo(&["run", "--quiet", "-p", "portcullis-testkit", "--bin", "golden", "--"]);
+            let mut run =
+                cargo(&["run", "--quiet", "-p", "portcullis-testkit", "--features", "server", "--bin", "golden", "--"]);
             if let Some(base) = base {
                 run.args(["--base", &base]);
             }
@@ -118,7 +119,7 @@ fn run(task: Task) -> Result<()> {
         Task::Gallery => {
             install::browser(&shell)?;
             let mut run = cargo(&["test", "--workspace"]);
-            run.args(test::browser_features(&shell)).args(["--test", "gallery"]);
+            run.args(test::features(&shell)).args(["--test", "gallery"]);
             shell.run("gallery", run)?;
             println!("pictures: {}", shell.target.join("screenshots").display());
             Ok(())

@@ -14,7 +14,7 @@ const HOOKS: [Hook; 3] = [docs::checked, examples::npm, examples::python];
 pub(crate) fn run(shell: &Shell, args: &TestArgs) -> Result<()> {
     install::all(shell)?;
     let mut tests = cargo(&["test", "--workspace"]);
-    tests.args(browser_features(shell)).args(&args.args);
+    tests.args(features(shell)).args(&args.args);
     if args.long {
         tests.env("PORTCULLIS_LONG", "1");
     }
@@ -31,13 +31,19 @@ pub(crate) fn run(shell: &Shell, args: &TestArgs) -> Result<()> {
     }
 }
 
-/// `--features` for every crate with tests that need a browser.
-pub(crate) fn browser_features(shell: &Shell) -> Vec<String> {
-    let with = |p: &&cargo_metadata::Package| p.features.contains_key("browser");
-    let packages = shell.metadata.workspace_packages();
-    let features: Vec<String> = packages.into_iter().filter(with).map(|p| format!("{}/browser", p.name)).collect();
-    if features.is_empty() {
+/// Features that tests ask for because they need more than Rust and a C compiler, or more time.
+const FEATURES: [&str; 2] = ["browser", "server"];
+
+/// `--features` for every crate that has some of them.
+pub(crate) fn features(shell: &Shell) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in shell.metadata.workspace_packages() {
+        let has = |name: &&&str| package.features.contains_key(**name);
+        let named = FEATURES.iter().filter(has).map(|f| format!("{}/{f}", package.name));
+        found.extend(named);
+    }
+    if found.is_empty() {
         return Vec::new();
     }
-    vec!["--features".to_owned(), features.join(",")]
+    vec!["--features".to_owned(), found.join(",")]
 }

@@ -16,3 +16,5 @@ pub mod http1;
 pub mod pace;
 pub mod raw;
 pub mod rp;
+#[cfg(feature = "server")]
+pub mod server;
