@@ -94,7 +94,8 @@ pub(crate) fn check(conn: &Connection) -> Result<MigrationState, OpenError> {
     Ok(MigrationState { applied: found, known })
 }
 
-/// Runs what is missing, each step with its record in one transaction: a start that was cut off goes on where it stopped.
+/// Runs what is missing. A new database is made in one transaction; an old one gets each step with its record in a transaction
+/// of its own, so a start that was cut off goes on where it stopped.
 pub(crate) fn migrate(conn: &Connection) -> Result<(), OpenError> {
     conn.pragma_update(None, "application_id", APPLICATION_ID)
         .and_then(|()| {
@@ -104,10 +105,26 @@ pub(crate) fn migrate(conn: &Connection) -> Result<(), OpenError> {
         })
         .map_err(|e| storage(&e))?;
     let state = check(conn)?;
-    for step in steps(IDENTITY).iter().filter(|s| s.number > state.applied) {
-        apply(conn, step).map_err(|e| storage(&e))?;
+    if state.pending() == 0 {
+        return Ok(());
     }
-    statistics(conn).map_err(|e| storage(&e))
+    let steps = steps(IDENTITY);
+    let missing = || steps.iter().filter(|s| s.number > state.applied);
+    let run = || -> rusqlite::Result<()> {
+        if state.applied == 0 {
+            let transaction = conn.unchecked_transaction()?;
+            missing().try_for_each(|step| apply(&transaction, step))?;
+            transaction.commit()?;
+        } else {
+            for step in missing() {
+                let transaction = conn.unchecked_transaction()?;
+                apply(&transaction, step)?;
+                transaction.commit()?;
+            }
+        }
+        statistics(conn)
+    };
+    run().map_err(|e| storage(&e))
 }
 
 /// Tells SQLite's planner what its guesses miss: a realm's id alone selects next to nothing. Without this, lookups by session
@@ -152,12 +169,11 @@ fn estimate(columns: i64, unique: bool) -> String {
     text
 }
 
+/// One step and its record; the caller commits both.
 fn apply(conn: &Connection, step: &Migration) -> rusqlite::Result<()> {
-    let transaction = conn.unchecked_transaction()?;
-    transaction.execute(step.sql, [])?;
-    transaction
-        .execute("INSERT INTO schema_steps (number, checksum) VALUES (?1, ?2)", (step.number, checksum(step.sql)))?;
-    transaction.commit()
+    conn.execute(step.sql, [])?;
+    conn.execute("INSERT INTO schema_steps (number, checksum) VALUES (?1, ?2)", (step.number, checksum(step.sql)))
+        .map(|_| ())
 }
 
 #[cfg(test)]

@@ -128,3 +128,32 @@ pub fn migrate_check(folder: &Path) -> Result<MigrationState, OpenError> {
     }
     migrate::check(&conn)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named_so() {
+        let folder = Path::new("/somewhere");
+        for (kind, read_only) in [
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::ReadOnlyFilesystem, true),
+            (io::ErrorKind::NotADirectory, false),
+        ] {
+            let error = from_io(folder, &io::Error::from(kind));
+            assert_eq!(matches!(error, OpenError::ReadOnly(_)), read_only, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_read_only_file_is_named_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("x.db");
+        let conn = sqlite::writer(&file).unwrap();
+        conn.execute_batch("CREATE TABLE t (x); PRAGMA query_only = ON").unwrap();
+        let refused = conn.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        let error = from_sqlite(&file, &refused);
+        assert!(matches!(error, OpenError::ReadOnly(_)), "{error}");
+    }
+}

@@ -21,6 +21,7 @@ pub(crate) mod failures;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod lineages;
+pub(crate) mod members;
 pub(crate) mod realms;
 pub(crate) mod records;
 pub(crate) mod roles;
@@ -48,6 +49,7 @@ pub(crate) fn all_statements() -> Vec<&'static Sql> {
         groups::ALL,
         keys::ALL,
         lineages::ALL,
+        members::ALL,
         realms::ALL,
         roles::ALL,
         scopes::ALL,

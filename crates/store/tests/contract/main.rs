@@ -46,6 +46,7 @@ on_every_engine! {
     records::activity_below_counts_for_the_session,
     records::generations_grow_with_configuration_only,
     records::users_are_found_by_what_administrators_type,
+    records::members_are_listed_in_pages,
     records::events_come_newest_first,
     records::duplicate_emails_are_the_realms_choice,
     records::removed_defaults_are_left_out,

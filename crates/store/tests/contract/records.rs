@@ -3,7 +3,7 @@
 use portcullis_core::ids::{RoleId, SessionId, UserId};
 use portcullis_core::plan::{Entity, Gate, Lane, LineageMove, LoginKey, Plan, Write};
 use portcullis_core::realm::RealmState;
-use portcullis_store::{ApplyError, Db};
+use portcullis_store::{ApplyError, Db, Page};
 
 use super::sample::{
     client, client_session, credential, event, failures, group, key, lineage, realm, realm_id, role, session, user,
@@ -328,4 +328,33 @@ pub(crate) async fn a_deleted_client_takes_its_own_along(db: Db) {
     assert_eq!(left[0].client, "c2".into());
     assert!(db.lineage(&r, &"l1".into()).await.unwrap().is_none());
     assert!(db.lineage(&r, &"l2".into()).await.unwrap().is_some());
+}
+
+pub(crate) async fn members_are_listed_in_pages(db: Db) {
+    let r = realm_id("r");
+    write(&db, whole_realm("r")).await.unwrap();
+    write(&db, whole_realm("other")).await.unwrap();
+    let all = Page { first: 0, max: 10 };
+    let second = Page { first: 1, max: 1 };
+    let names = |users: Vec<portcullis_core::user::User>| {
+        let ids = users.iter().map(|u| u.id.as_str().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let both = ["u1", "u2"];
+    for (page, expected) in [(all, &both[..]), (second, &both[1..])] {
+        let in_group = db.group_members(&r, &"g1".into(), page).await.unwrap();
+        assert_eq!(names(in_group), expected);
+        let with_role = db.role_holders(&r, &"role-a".into(), page).await.unwrap();
+        assert_eq!(names(with_role), expected);
+        let found = db.users_with_attribute(&r, "phone", "2", page).await;
+        assert_eq!(names(found.unwrap()), expected);
+    }
+    let none = db.role_holders(&r, &"role-b".into(), all).await.unwrap();
+    assert!(none.is_empty());
+    let none = db.users_with_attribute(&r, "phone", "3", all).await.unwrap();
+    assert!(none.is_empty());
+    let sessions = db.user_sessions_with(&r, &"c1".into(), all).await.unwrap();
+    assert_eq!(sessions.len(), 1);
+    let sessions = db.user_sessions_with(&r, &"c2".into(), all).await.unwrap();
+    assert!(sessions.is_empty());
 }
