@@ -75,6 +75,9 @@ pub(crate) struct TestArgs {
     /// The full figures of races and kill points (PORTCULLIS_LONG=1 for the tests).
     #[arg(long)]
     pub(crate) long: bool,
+    /// One part only: rust, docs, npm, python.
+    #[arg(long)]
+    pub(crate) part: Option<String>,
     /// Given on to `cargo test`.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) args: Vec<String>,

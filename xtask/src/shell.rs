@@ -63,21 +63,13 @@ impl Shell {
         Ok(())
     }
 
-    /// Prints every part with its time; an error when one failed.
-    ///
-    /// # Errors
-    /// When a part failed.
-    pub(crate) fn summary(&self) -> Result<()> {
+    /// Prints everything that ran with its time.
+    pub(crate) fn summary(&self) {
         println!("\nsummary after {}", clock(self.started.elapsed()));
-        let done = self.done.borrow();
-        for (title, took, good) in done.iter() {
-            println!("  {:<6} {:>7}  {title}", if *good { "ok" } else { "FAILED" }, clock(*took));
+        for (title, took, good) in self.done.borrow().iter() {
+            let word = if *good { "ok" } else { "FAILED" };
+            println!("  {word:<6} {:>7}  {title}", clock(*took));
         }
-        let failed = done.iter().filter(|(_, _, good)| !good).count();
-        if failed > 0 {
-            bail!("{failed} of {} parts failed", done.len());
-        }
-        Ok(())
     }
 }
 

@@ -1,34 +1,46 @@
 //! `cargo xtask test`: all tests there are.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::shell::{Shell, cargo};
 use crate::{TestArgs, docs, examples, install};
 
-/// A part that runs after cargo's own tests.
-type Hook = fn(&Shell) -> Result<()>;
+/// A part of the tests, by the name that `--part` takes.
+type Part = (&'static str, fn(&Shell, &TestArgs) -> Result<()>);
 
-const HOOKS: [Hook; 3] = [docs::checked, examples::npm, examples::python];
+const PARTS: [Part; 4] = [
+    ("rust", rust),
+    ("docs", |shell, _| docs::checked(shell)),
+    ("npm", |shell, _| examples::npm(shell)),
+    ("python", |shell, _| examples::python(shell)),
+];
 
 /// Every part runs, even after one that failed; the summary tells.
 pub(crate) fn run(shell: &Shell, args: &TestArgs) -> Result<()> {
     install::all(shell)?;
+    let wanted = |name: &str| args.part.as_deref().is_none_or(|part| part == name);
+    let mut problems = Vec::new();
+    let mut ran = 0;
+    for (_, part) in PARTS.iter().filter(|(name, _)| wanted(name)) {
+        ran += 1;
+        problems.extend(part(shell, args).err());
+    }
+    ensure!(ran > 0, "--part is one of rust, docs, npm, python");
+    shell.summary();
+    for problem in &problems {
+        println!("  {problem:#}");
+    }
+    ensure!(problems.is_empty(), "{} of {ran} parts failed", problems.len());
+    Ok(())
+}
+
+fn rust(shell: &Shell, args: &TestArgs) -> Result<()> {
     let mut tests = cargo(&["test", "--workspace"]);
     tests.args(features(shell)).args(&args.args);
     if args.long {
         tests.env("PORTCULLIS_LONG", "1");
     }
-    let mut problems = Vec::new();
-    problems.extend(shell.run("cargo test, golden replay and browser included", tests).err());
-    for hook in HOOKS {
-        problems.extend(hook(shell).err());
-    }
-    shell.summary()?;
-    match problems.pop() {
-        // A part that could not even start is in no summary.
-        Some(problem) => Err(problem),
-        None => Ok(()),
-    }
+    shell.run("cargo test, golden replay and browser included", tests)
 }
 
 /// Features that tests ask for because they need more than Rust and a C compiler, or more time.
