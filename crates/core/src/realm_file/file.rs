@@ -13,7 +13,7 @@ use super::refusal::{Reason, Refusal};
 use super::roles::{FileGroup, FileRole, FileScopeMapping};
 use super::users::FileUser;
 use super::{defaults, json};
-use crate::realm::RealmSettings;
+use crate::realm::{Realm, RealmSettings};
 
 /// A realm file as read. What it does not say is `None`; its names are resolved by [`super::assemble`].
 pub struct RealmFile {
@@ -100,6 +100,65 @@ impl RealmFile {
     pub fn user_count(&self) -> usize {
         self.users.len()
     }
+}
+
+/// A realm's document after a partial update (`PUT /admin/realms/{realm}`): members that stand there replace, absent ones
+/// stay, collections with endpoints of their own are ignored (Keycloak 26.4). Version and id are untouched.
+///
+/// # Errors
+/// A [`Refusal`] naming the place and the cause.
+pub fn updated(current: &Realm, bytes: &[u8]) -> Result<Realm, Refusal> {
+    let mut obj = Obj::of(json::strict(bytes)?, "")?;
+    obj.only(members::REALM, "RealmRepresentation")?;
+    let mut realm = current.clone();
+    if let Some(name) = obj.text("realm")?.filter(|name| !name.is_empty()) {
+        checked_name("realm", &name)?;
+        realm.name = name;
+    }
+    for ignored in members::NOT_UPDATED {
+        obj.value(ignored);
+    }
+    let unreadable = |error: serde_json::Error| Refusal::at("", Reason::Syntax(error.to_string()));
+    let Value::Object(mut document) = serde_json::to_value(&current.settings).map_err(unreadable)? else {
+        return Ok(realm);
+    };
+    let types = defaults::settings()?;
+    for (name, place, value) in obj.members() {
+        let value = typed(&types, &name, &place, value)?;
+        if value.is_null() {
+            continue;
+        }
+        let value = if name == "attributes" { attributes_after(&current.settings, value) } else { value };
+        document.insert(name, value);
+    }
+    mirror_device_attributes(&mut document);
+    realm.settings = settings_of(document)?;
+    Ok(realm)
+}
+
+/// Attributes that Keycloak 26.4 writes from its own configuration at every update.
+const KEPT_ATTRIBUTES: [&str; 7] = [
+    "cibaBackchannelTokenDeliveryMode",
+    "cibaExpiresIn",
+    "cibaInterval",
+    "cibaAuthRequestedUserHint",
+    "oauth2DeviceCodeLifespan",
+    "oauth2DevicePollingInterval",
+    "parRequestUriLifespan",
+];
+
+/// A new `attributes` replaces the old; Keycloak's own stay, and ours: a client that does not know them must not
+/// switch a strict realm back.
+fn attributes_after(current: &RealmSettings, new: Value) -> Value {
+    let Value::Object(mut new) = new else {
+        return new;
+    };
+    for (name, value) in &current.attributes {
+        if KEPT_ATTRIBUTES.contains(&name.as_str()) || name.starts_with("portcullis.") {
+            new.entry(name.as_str()).or_insert_with(|| Value::String(value.clone()));
+        }
+    }
+    Value::Object(new)
 }
 
 fn realm_name(obj: &mut Obj) -> Result<String, Refusal> {

@@ -87,7 +87,8 @@ pub fn complete(mut keys: Vec<KeySpec>, strict: bool) -> Vec<KeySpec> {
 }
 
 /// The signature algorithm by which a key of `algorithm` is parsed: RSA encryption keys are RSA keys.
-fn parsed_as(algorithm: &str) -> Option<Algorithm> {
+#[must_use]
+pub fn parsed_as(algorithm: &str) -> Option<Algorithm> {
     match algorithm {
         "RSA-OAEP" | "RSA-OAEP-256" | "RSA1_5" => Some(Algorithm::RS256),
         name => Algorithm::parse(name),

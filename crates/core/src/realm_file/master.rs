@@ -188,3 +188,31 @@ pub fn without_realm(master: &RealmRecords, name: &str) -> Vec<Write> {
         .into_iter()
         .collect()
 }
+
+/// What else changes when the realm gets the name `to`: master's client of it, and the addresses of its consoles.
+#[must_use]
+pub fn renamed(records: &RealmRecords, master: Option<&RealmRecords>, to: &str) -> Vec<Write> {
+    let from = &records.realm.name;
+    let mut writes = Vec::new();
+    if let Some(master) = master
+        && let Some(client) = master.client(&realm_client_id(from))
+    {
+        let mut client = client.clone();
+        client.client_id = realm_client_id(to);
+        writes.push(Write::UpdateClient(master.realm.id.clone(), client));
+    }
+    for client_id in ["account", "account-console", "security-admin-console"] {
+        let Some(client) = records.client(client_id) else { continue };
+        let mut client = client.clone();
+        let moved = |uri: &str| {
+            uri.replace(&format!("/realms/{from}/"), &format!("/realms/{to}/"))
+                .replace(&format!("/admin/{from}/"), &format!("/admin/{to}/"))
+        };
+        client.settings.base_url = client.settings.base_url.as_deref().map(moved);
+        for uri in &mut client.redirect_uris {
+            *uri = moved(uri);
+        }
+        writes.push(Write::UpdateClient(records.realm.id.clone(), client));
+    }
+    writes
+}

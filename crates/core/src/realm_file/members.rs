@@ -53,6 +53,15 @@ pub(super) const NOT_IN_DOCUMENT: &[&str] = &[
     "oauthClients", "clientTemplates", "privateKey", "codeSecret",
 ];
 
+/// Members that an update of a realm does not look at.
+#[rustfmt::skip]
+pub(super) const NOT_UPDATED: &[&str] = &[
+    "id", "roles", "groups", "users", "federatedUsers", "scopeMappings", "clientScopeMappings", "clients", "clientScopes",
+    "defaultDefaultClientScopes", "defaultOptionalClientScopes", "protocolMappers", "components", "requiredActions",
+    "authenticationFlows", "authenticatorConfig", "defaultRole", "defaultRoles", "defaultGroups", "identityProviders",
+    "identityProviderMappers", "organizations", "keycloakVersion", "privateKey", "publicKey", "certificate", "codeSecret",
+];
+
 /// Optional texts of a realm (no default tells their type).
 #[rustfmt::skip]
 pub(super) const REALM_TEXTS: &[&str] = &[

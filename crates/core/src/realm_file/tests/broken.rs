@@ -220,3 +220,20 @@ fn ds_18_attributes_and_memberships_of_one_user_are_bounded() {
     assert_eq!(roles(900), "accepted");
     assert_eq!(roles(901), "users[0]: more roles and groups than one change may hold");
 }
+
+#[test]
+fn the_place_behind_an_unknown_member_is_that_of_keycloaks_parser() {
+    use super::super::json::behind_member;
+    let table = [
+        // Recorded: `admin-realms/realms`, "update with unknown field".
+        (r#"{"nonsense": 1}"#, Some((1, 15))),
+        ("{\n \"a\": \"nonsense\",\n \"nonsense\" : [1]}", Some((3, 16))),
+        (r#"{"a":{"nonsense":1},"nonsense":"x"}"#, Some((1, 33))),
+        (r#"{"a":"\"nonsense\":1","nonsense":true}"#, Some((1, 38))),
+        (r#"{"a":1}"#, None),
+        ("", None),
+    ];
+    for (text, want) in table {
+        assert_eq!(behind_member(text.as_bytes(), "nonsense"), want, "{text}");
+    }
+}

@@ -1,0 +1,121 @@
+//! The Admin REST API: `/admin/realms/...`.
+//!
+//! **Owns** the routes, who calls ([`caller`]), and what each endpoint needs (a check table at the top of each file).
+//!
+//! **Does not own** rights ([`portcullis_core::admin`]), realm files ([`portcullis_core::realm_file`]), imports
+//! ([`crate::import`]).
+//!
+//! **Flow** bearer token -> [`caller::Caller`] (realm, user from the store) -> rights from the store -> records ->
+//! plan -> `apply` -> answer.
+
+mod caller;
+mod realms;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::response::Response;
+use axum::routing::any;
+use http::{HeaderValue, StatusCode};
+use portcullis_core::admin::Reason;
+use serde::Serialize;
+
+use crate::respond;
+use crate::state::App;
+
+/// Largest realm file over HTTP, bytes.
+const MAX_REALM_FILE: usize = 64 * 1024 * 1024;
+
+/// Everything below `/admin`.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/realms", any(realms::collection))
+        .route("/realms/", any(realms::collection))
+        .route("/realms/{realm}", any(realms::one))
+        .route("/realms/{realm}/", any(realms::one))
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// No such path: told only to those who are logged in (Keycloak 26.4 answers 401 before 404).
+async fn unknown(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    match caller::Caller::of(&app, &parts).await {
+        Err(refused) => refused.answer(),
+        Ok(_) => respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found"),
+    }
+}
+
+/// Why a call ends early.
+#[derive(Debug)]
+enum Refused {
+    /// No token, or one that is no proof: 401.
+    Unauthorized,
+    /// Not enough rights: 403.
+    Forbidden(Reason),
+    /// No such realm: 404.
+    NoRealm,
+    /// No such method: 405.
+    Method,
+    /// Not JSON by its own word: 415.
+    MediaType,
+    /// Too many bytes: 413.
+    TooLarge,
+    /// A body that is not what the endpoint takes: 400 in the OAuth family.
+    Unparsable,
+    /// The generic family, 400.
+    Generic(String),
+    /// The admin family: status and text.
+    Admin(StatusCode, String),
+    /// The store did not answer: 503.
+    Unavailable,
+}
+
+impl Refused {
+    fn answer(self) -> Response {
+        let generic = |status, text: &str| respond::generic_error(status, text);
+        match self {
+            Self::Unauthorized => generic(StatusCode::UNAUTHORIZED, "HTTP 401 Unauthorized"),
+            Self::Forbidden(reason) => {
+                tracing::debug!(?reason, "refused");
+                generic(StatusCode::FORBIDDEN, "HTTP 403 Forbidden")
+            }
+            Self::NoRealm => generic(StatusCode::NOT_FOUND, "Realm not found."),
+            Self::Method => generic(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+            Self::MediaType => generic(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The content-type header value did not match the value in @Consumes",
+            ),
+            Self::TooLarge => generic(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large"),
+            Self::Unparsable => respond::json(
+                StatusCode::BAD_REQUEST,
+                &serde_json::json!({"error": "invalid_request", "error_description": "Cannot parse the JSON"}),
+            ),
+            Self::Generic(text) => generic(StatusCode::BAD_REQUEST, &text),
+            Self::Admin(status, text) => respond::admin_error(status, &text),
+            Self::Unavailable => respond::unavailable(),
+        }
+    }
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self::Forbidden(reason)
+    }
+}
+
+impl From<crate::state::Unavailable> for Refused {
+    fn from(_: crate::state::Unavailable) -> Self {
+        Self::Unavailable
+    }
+}
+
+/// A document: JSON with the charset and caching of Keycloak's admin reads.
+fn document(body: &impl Serialize) -> Response {
+    let mut response = respond::json(StatusCode::OK, body);
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json;charset=UTF-8"));
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
