@@ -52,7 +52,7 @@ impl KeyRing {
             if key.key_use == KeyUse::Encryption {
                 continue;
             }
-            verifying.push(parsed.verifying_key());
+            verifying.extend(family(&parsed).map(|key| key.verifying_key().clone()));
             by_kid.insert(key.kid.as_str().to_owned(), parsed.clone());
             if key.status != KeyStatus::Active {
                 continue;
@@ -82,6 +82,13 @@ impl KeyRing {
             return Some(key.clone());
         }
         self.signing.get(&Algorithm::RS256).and_then(|key| key.with_algorithm(algorithm))
+    }
+
+    /// The asymmetric algorithms that the realm can sign with, as discovery lists them.
+    #[must_use]
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        let able = |a: &Algorithm| !a.is_symmetric() && self.signer(*a).is_some();
+        Algorithm::ALL.into_iter().filter(able).map(Algorithm::as_str).collect()
     }
 
     /// The key that signs refresh tokens and cookies (Keycloak: HS512).
@@ -115,12 +122,13 @@ impl KeyRing {
     }
 }
 
+/// A key under every algorithm it serves: an RSA key six, all others one.
+fn family(key: &SigningKey) -> impl Iterator<Item = SigningKey> + '_ {
+    Algorithm::ALL.into_iter().filter_map(|algorithm| key.with_algorithm(algorithm))
+}
+
 fn parse(key: &RealmKey) -> Result<Option<SigningKey>, BadKey> {
-    let bad = |cause: String| BadKey {
-        kid: key.kid.as_str().to_owned(),
-        algorithm: key.algorithm.clone(),
-        cause,
-    };
+    let bad = |cause: String| BadKey { kid: key.kid.as_str().to_owned(), algorithm: key.algorithm.clone(), cause };
     let algorithm = match (key.key_use, key.algorithm.as_str()) {
         // Encryption keys are published; their private half is not used for signatures.
         (KeyUse::Encryption, "RSA-OAEP" | "RSA-OAEP-256" | "RSA1_5") => Algorithm::RS256,

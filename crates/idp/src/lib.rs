@@ -18,6 +18,7 @@ mod password;
 mod public;
 mod respond;
 mod routes;
+mod signer;
 mod state;
 mod token;
 mod userinfo;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use axum::Router;
 
 pub use extract::Peer;
+pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
 pub use keys::{BadKey, KeyRing};
 pub use password::PasswordPool;
 pub use state::{Deps, IdpConfig, RealmView};

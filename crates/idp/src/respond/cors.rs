@@ -1,8 +1,11 @@
 //! CORS as Keycloak 26.4 answers it: the origin is echoed, never `*`; an origin that is not allowed gets no header at all.
 
 use axum::response::Response;
-use http::header::{ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ORIGIN,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use portcullis_core::claims::origins;
 use portcullis_core::client::Client;
 
 use super::empty;
@@ -21,39 +24,18 @@ pub(crate) enum Allowed {
 impl Allowed {
     /// The origins of a client: `+` stands for those of its redirect URIs, `*` for any (surface §1.2).
     pub(crate) fn of(client: &Client) -> Self {
-        let mut origins = Vec::new();
-        for entry in &client.web_origins {
-            match entry.as_str() {
-                "*" => return Self::Any,
-                "+" => origins.extend(redirect_origins(client)),
-                origin => origins.push(origin.trim_end_matches('/').to_owned()),
-            }
-        }
-        Self::Only(origins)
+        let origins = origins::of(client);
+        if origins.iter().any(|o| o == "*") { Self::Any } else { Self::Only(origins) }
     }
 
-    fn permits(&self, origin: &str) -> bool {
+    /// Whether an origin is among them.
+    pub(crate) fn permits(&self, origin: &str) -> bool {
         match self {
             Self::Any => true,
             Self::Only(list) => list.iter().any(|o| o == origin),
             Self::Nobody => false,
         }
     }
-}
-
-/// The origins of a client's redirect URIs, relative ones resolved against its root.
-pub(crate) fn redirect_origins(client: &Client) -> Vec<String> {
-    let root = client.settings.root_url.as_deref().unwrap_or_default();
-    let mut origins: Vec<String> = client
-        .redirect_uris
-        .iter()
-        .map(|uri| if uri.starts_with('/') { root } else { uri.as_str() })
-        .filter_map(|uri| url::Url::parse(uri.trim_end_matches('*')).ok())
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .map(|url| url.origin().ascii_serialization())
-        .collect();
-    origins.dedup();
-    origins
 }
 
 /// Adds the headers of a plain (not preflight) answer. `exposed` is the value of `Access-Control-Expose-Headers`, if any.

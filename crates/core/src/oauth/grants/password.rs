@@ -121,3 +121,12 @@ fn give<'a>(
     let issue = token::issue(cx, GrantType::Password, to, (scopes, &all), family)?;
     Ok(Decision { plan: Plan::new(Lane::Login, writes), answer: Ok(issue) })
 }
+
+/// Whether a direct grant fails for want of names or e-mail: they are required of users where the realm has `VERIFY_PROFILE`
+/// switched on (Keycloak 26.4's default user profile).
+#[must_use]
+pub fn lacks_profile(settings: &crate::realm::RealmSettings, user: &User) -> bool {
+    let asked = settings.required_actions.iter().any(|action| action.alias == "VERIFY_PROFILE" && action.enabled);
+    let names = [user.email.as_deref(), user.settings.first_name.as_deref(), user.settings.last_name.as_deref()];
+    asked && names.iter().any(|name| name.is_none_or(|n| n.trim().is_empty()))
+}

@@ -1,0 +1,108 @@
+//! Access tokens of a realm at the identity provider itself: a token counts while the store still says so.
+//!
+//! | check | else |
+//! |---|---|
+//! | signature by the realm, `iss`, `exp`, `typ` Bearer, not bound to a key | [`Refused::Token`] |
+//! | not before realm, client and user | [`Refused::Token`] |
+//! | client there and enabled | [`Refused::Token`], [`Refused::ClientDisabled`] |
+//! | user session and client session alive, younger than the token | [`Refused::SessionGone`] |
+//! | user there and enabled | [`Refused::SessionGone`], [`Refused::UserDisabled`] |
+
+use portcullis_core::client::Client;
+use portcullis_core::ids::SessionId;
+use portcullis_core::session::{ClientSession, UserSession};
+use portcullis_core::session_limits;
+use portcullis_core::time::Now;
+use portcullis_core::user::User;
+use portcullis_jose::{Algorithm, AudienceRule, Profile, TypeRule, Verified, jwt};
+
+use crate::state::{App, RealmView};
+
+/// Who presented a token, as stored now.
+#[derive(Debug)]
+pub(crate) struct BearerPrincipal<'v> {
+    /// Whose token it is.
+    pub(crate) user: User,
+    /// The client it was given to.
+    pub(crate) client: &'v Client,
+    /// The session behind it.
+    pub(crate) session: UserSession,
+    /// The client's part of the session.
+    pub(crate) client_session: ClientSession,
+    /// What the token says.
+    pub(crate) claims: Verified,
+}
+
+/// Why a token does not count (surface §1.8).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// It does not verify, or was issued before a not-before.
+    Token,
+    /// Its client is switched off.
+    ClientDisabled,
+    /// Its user is switched off.
+    UserDisabled,
+    /// Logged out, idle, too old, detached, or the user is gone.
+    SessionGone,
+    /// The store did not answer.
+    Unavailable,
+}
+
+impl Refused {
+    /// Keycloak's `error_description`.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Token | Self::Unavailable => "Token verification failed",
+            Self::ClientDisabled => "Client disabled",
+            Self::UserDisabled => "User disabled",
+            Self::SessionGone => "user_session_not_found",
+        }
+    }
+}
+
+/// Verifies an access token of this realm and loads who stands behind it.
+pub(crate) async fn verify<'v>(
+    app: &App,
+    view: &'v RealmView,
+    issuer: &str,
+    token: &str,
+    now: Now,
+) -> Result<BearerPrincipal<'v>, Refused> {
+    let claims = signed(view, issuer, token, now).ok_or(Refused::Token)?;
+    let issued_at = claims.iat().ok_or(Refused::Token)?;
+    let client = claims.str("azp").and_then(|id| view.records.client(id)).ok_or(Refused::Token)?;
+    if !client.settings.enabled {
+        return Err(Refused::ClientDisabled);
+    }
+    let realm = &view.records.realm;
+    if issued_at < realm.settings.not_before.max(client.settings.not_before) {
+        return Err(Refused::Token);
+    }
+    let sid: SessionId = claims.str("sid").ok_or(Refused::Token)?.into();
+    let loaded = app.db.session_and_client(&realm.id, &sid, &client.id).await.map_err(|_| Refused::Unavailable)?;
+    let Some((session, Some(client_session))) = loaded else { return Err(Refused::SessionGone) };
+    let alive = session_limits::is_active(realm, &session, session.last_seen, now.secs())
+        && session_limits::is_client_active(realm, client, &client_session, now.secs());
+    if !alive || issued_at < session.started || issued_at < client_session.started {
+        return Err(Refused::SessionGone);
+    }
+    let user = app.db.user(&realm.id, &session.user).await.map_err(|_| Refused::Unavailable)?;
+    let user = user.ok_or(Refused::SessionGone)?;
+    if claims.sub().is_some_and(|sub| sub != user.id.as_str()) || issued_at < user.not_before {
+        return Err(Refused::Token);
+    }
+    if user.enabled {
+        Ok(BearerPrincipal { user, client, session, client_session, claims })
+    } else {
+        Err(Refused::UserDisabled)
+    }
+}
+
+fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
+    let algorithms: Vec<Algorithm> = Algorithm::ALL.into_iter().filter(|a| !a.is_symmetric()).collect();
+    let typ = TypeRule::one_of(&["JWT", "at+jwt"]);
+    let profile = Profile::new(&algorithms, typ, issuer, AudienceRule::Any).expiry_leeway(0);
+    let claims = jwt::verify(token, view.keys.verifying(), &profile, now.secs()).ok()?;
+    let bearer = claims.str("typ").is_some_and(|typ| typ.eq_ignore_ascii_case("bearer"));
+    (bearer && claims.get("cnf").is_none()).then_some(claims)
+}

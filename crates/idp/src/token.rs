@@ -1,0 +1,230 @@
+//! `POST /realms/{realm}/protocol/openid-connect/token` (RFC 6749 §3.2).
+//!
+//! **Owns** loading what a grant needs, applying its plan, signing, the answer's headers. **Does not own** any rule
+//! ([`portcullis_core::oauth::token`]).
+//! **Flow** form -> [`token::open`] -> load -> a grant's `decide` -> apply -> sign -> answer. A lost gate loads and decides again.
+
+mod load;
+mod mint;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http::{HeaderMap, Method, StatusCode};
+use portcullis_core::ids::UserId;
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::params::Params;
+use portcullis_core::oauth::token::{self, Context, Cors, GrantType, Opened};
+use portcullis_core::time::Now;
+use portcullis_store::ApplyError;
+
+use crate::extract::{self, Base, Peer};
+use crate::respond;
+use crate::respond::cors::{self, Allowed};
+use crate::state::{App, RealmView};
+
+const METHODS: &str = "POST, OPTIONS";
+const EXPOSED: &str = "Access-Control-Allow-Methods";
+
+/// First try and two more after lost gates; then the request ends with 503.
+const ATTEMPTS: usize = 3;
+
+/// The endpoint.
+pub(crate) async fn endpoint(
+    State(app): State<Arc<App>>,
+    Path(realm): Path<String>,
+    peer: Option<Extension<Peer>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
+        return respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large");
+    };
+    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
+    match app.realm(&realm).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
+        Err(_) => return respond::unavailable(),
+    }
+    match parts.method {
+        Method::OPTIONS => return cors::preflight(&parts.headers, METHODS),
+        Method::POST => {}
+        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+    }
+    let Ok(params) = extract::form(&parts.headers, &body) else {
+        return refused(&parts.headers, &Reason::InvalidRequest, &Allowed::Any);
+    };
+    let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
+    let call = Call { app: &app, realm: &realm, parts: &parts, params: &params, base, peer, now: app.now() };
+    call.run().await
+}
+
+/// Whether the realm takes no requests of this kind: switched off, or plain http where that is not allowed (surface §1.1).
+pub(crate) fn closed(view: &RealmView, peer: &Peer) -> Option<Reason> {
+    let settings = &view.records.realm.settings;
+    let needs_https = match settings.ssl_required.to_ascii_lowercase().as_str() {
+        "none" => false,
+        "all" => true,
+        _ => !is_local(&peer.ip),
+    };
+    if needs_https && !peer.https {
+        return Some(Reason::HttpsRequired);
+    }
+    (!settings.enabled).then_some(Reason::RealmDisabled)
+}
+
+/// Loopback and private networks count as inside (Keycloak's `external`).
+fn is_local(ip: &str) -> bool {
+    match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => false,
+    }
+}
+
+fn refused(headers: &HeaderMap, reason: &Reason, allowed: &Allowed) -> Response {
+    let mut response =
+        if *reason == Reason::Unavailable { respond::unavailable() } else { respond::oauth_error(reason) };
+    cors::add(&mut response, headers, allowed, Some(EXPOSED));
+    response
+}
+
+/// One request.
+pub(crate) struct Call<'r> {
+    app: &'r Arc<App>,
+    realm: &'r str,
+    parts: &'r Parts,
+    params: &'r Params,
+    base: Base,
+    peer: Peer,
+    now: Now,
+}
+
+/// What one try came to.
+enum Tried {
+    /// Answered.
+    Done(Response),
+    /// A gate was lost: somebody else changed what was decided upon.
+    Again,
+}
+
+/// What is kept from one try to the next.
+#[derive(Default)]
+struct Progress {
+    tries: usize,
+    /// The user whose password was right: it is compared (and counted) once.
+    accepted: Option<UserId>,
+}
+
+impl Call<'_> {
+    async fn run(&self) -> Response {
+        let mut progress = Progress::default();
+        while progress.tries < ATTEMPTS {
+            match self.attempt(&mut progress).await {
+                Tried::Done(response) => return response,
+                Tried::Again => progress.tries += 1,
+            }
+        }
+        self.unavailable()
+    }
+
+    fn unavailable(&self) -> Response {
+        refused(&self.parts.headers, &Reason::Unavailable, &Allowed::Any)
+    }
+
+    async fn attempt(&self, progress: &mut Progress) -> Tried {
+        // Read again on every try: what was lost may be the realm's own version.
+        let Ok(Some(view)) = self.app.realm(self.realm).await else { return Tried::Done(self.unavailable()) };
+        if let Some(reason) = closed(&view, &self.peer) {
+            return Tried::Done(refused(&self.parts.headers, &reason, &Allowed::Any));
+        }
+        let headers = self.parts.headers.get_all(AUTHORIZATION).iter();
+        // A header that is no text is no credential; it must not count as absent.
+        let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
+        let opened = match token::open(&view.records, &authorization, self.params) {
+            Ok(opened) => opened,
+            Err(refusal) => {
+                let client = refusal.client_id.as_deref().and_then(|id| view.records.client(id));
+                let allowed = match refusal.cors {
+                    Cors::Nobody => Allowed::Nobody,
+                    Cors::Any => Allowed::Any,
+                    Cors::Client => client.map_or(Allowed::Nobody, Allowed::of),
+                };
+                return Tried::Done(refused(&self.parts.headers, &refusal.reason, &allowed));
+            }
+        };
+        self.grant(&view, opened, progress).await
+    }
+
+    async fn grant(&self, view: &Arc<RealmView>, opened: Opened<'_>, progress: &mut Progress) -> Tried {
+        let issuer = self.base.issuer(&view.records.realm.name);
+        let cx = Context {
+            now: self.now,
+            records: &view.records,
+            base: &self.base.url,
+            issuer: &issuer,
+            ip: &self.peer.ip,
+            entropy: &*self.app.entropy,
+        };
+        let allowed = Allowed::of(opened.client.client());
+        let tried = match opened.grant {
+            GrantType::AuthorizationCode => self.code(view, &cx, opened, progress.tries > 0).await,
+            GrantType::RefreshToken => self.refresh(view, &cx, opened).await,
+            GrantType::Password => self.password(view, &cx, opened, progress).await,
+        };
+        match tried {
+            Ok(Some(json)) => {
+                let mut response = respond::raw_json(StatusCode::OK, json);
+                respond::no_store(response.headers_mut());
+                cors::add(&mut response, &self.parts.headers, &allowed, Some(EXPOSED));
+                Tried::Done(response)
+            }
+            Ok(None) => Tried::Again,
+            Err(reason) => Tried::Done(refused(&self.parts.headers, &reason, &allowed)),
+        }
+    }
+
+    /// Applies the plan, then signs. `Ok(None)`: a gate was lost.
+    async fn settle(&self, view: &RealmView, decision: token::Decision<'_>) -> Result<Option<Vec<u8>>, Reason> {
+        match self.app.db.apply(decision.plan).await {
+            Ok(()) => {}
+            Err(ApplyError::Gate(gate)) => {
+                tracing::debug!(?gate, "the plan lost its gate");
+                return Ok(None);
+            }
+            Err(error @ (ApplyError::Busy | ApplyError::Unknown | ApplyError::Storage(_))) => {
+                tracing::warn!(%error, "a token request was not written");
+                return Err(Reason::Unavailable);
+            }
+        }
+        let issue = decision.answer?;
+        mint::mint(self.app, view, &issue).await.map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn en_plain_http_is_local_only() {
+        for (ip, local) in [
+            ("127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("::1", true),
+            ("::ffff:192.168.0.1", true),
+            ("fd00::1", true),
+            ("8.8.8.8", false),
+            ("::ffff:8.8.8.8", false),
+            ("2001:db8::1", false),
+            ("", false),
+        ] {
+            assert_eq!(is_local(ip), local, "{ip}");
+        }
+    }
+}

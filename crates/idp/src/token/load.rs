@@ -1,0 +1,145 @@
+//! What each grant needs from the store before it decides.
+
+use std::sync::Arc;
+
+use portcullis_core::flow::IssuedCode;
+use portcullis_core::login::required_action;
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::grants::{authorization_code, password, refresh};
+use portcullis_core::oauth::token::{Context, Opened};
+use portcullis_core::secret::Secret;
+use portcullis_jose::{Algorithm, Limits, jws};
+use portcullis_store::{Key, Kind};
+
+use super::{Call, Progress};
+use crate::login::{self, Verdict};
+use crate::state::RealmView;
+
+/// Longer texts are no code of ours.
+const MAX_CODE: usize = 512;
+
+/// The answer's JSON, or `None` after a lost gate.
+type Outcome = Result<Option<Vec<u8>>, Reason>;
+
+fn unavailable<E>(_: E) -> Reason {
+    Reason::Unavailable
+}
+
+impl Call<'_> {
+    /// `again`: an earlier try lost its gate, so the code may have been used.
+    pub(super) async fn code(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>, again: bool) -> Outcome {
+        let realm = &view.records.realm.id;
+        let text = self.params.raw("code").filter(|code| code.len() <= MAX_CODE);
+        let hash = authorization_code::hash(text.unwrap_or_default());
+        let issued = match text {
+            Some(_) => self.issued(view, &hash).await?,
+            None => None,
+        };
+        let used = if text.is_some() && (again || issued.is_none()) {
+            self.app.db.code_used(realm, &hash).await.map_err(unavailable)?
+        } else {
+            None
+        };
+        let client = opened.client.client();
+        let (session, client_session) = match &issued {
+            Some(code) => {
+                let both =
+                    self.app.db.session_and_client(realm, &code.session, &client.id).await.map_err(unavailable)?;
+                both.map_or((None, None), |(session, below)| (Some(session), below))
+            }
+            None => (None, None),
+        };
+        let user = match &session {
+            Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
+            None => None,
+        };
+        let loaded = authorization_code::Loaded {
+            code: issued.as_ref(),
+            used: used.as_ref(),
+            session: session.as_ref(),
+            client_session: client_session.as_ref(),
+            user: user.as_ref(),
+        };
+        self.settle(view, authorization_code::decide(cx, &opened.client, self.params, loaded)).await
+    }
+
+    /// The value of a code. It stays there until it ends: that it was used is a row of the database.
+    async fn issued(&self, view: &RealmView, hash: &[u8; 32]) -> Result<Option<IssuedCode>, Reason> {
+        let key = Key::new(Kind::Code, view.records.realm.id.clone(), authorization_code::storage_id(hash));
+        let value = self.app.ephemeral.get(&key, self.now).await.map_err(unavailable)?;
+        Ok(value.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    pub(super) async fn refresh(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
+        let realm = &view.records.realm.id;
+        let claims = self.params.get("refresh_token").and_then(|token| verified(view, token));
+        let client = opened.client.client();
+        let worth = claims.as_ref().filter(|claims| refresh::check_token(cx, &opened.client, claims).is_ok());
+        let (session, client_session, lineage) = match worth {
+            Some(claims) => {
+                let both =
+                    self.app.db.session_and_client(realm, &claims.session(), &client.id).await.map_err(unavailable)?;
+                let (session, below) = both.map_or((None, None), |(session, below)| (Some(session), below));
+                let lineage = match claims.lineage() {
+                    Some(id) => self.app.db.lineage(realm, &id).await.map_err(unavailable)?,
+                    None => None,
+                };
+                (session, below, lineage)
+            }
+            None => (None, None, None),
+        };
+        let user = match &session {
+            Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
+            None => None,
+        };
+        let loaded = refresh::Loaded {
+            session: session.as_ref(),
+            client_session: client_session.as_ref(),
+            lineage: lineage.as_ref(),
+            user: user.as_ref(),
+        };
+        self.settle(view, refresh::decide(cx, &opened.client, self.params, claims.as_ref(), loaded)).await
+    }
+
+    pub(super) async fn password(
+        &self,
+        view: &Arc<RealmView>,
+        cx: &Context<'_>,
+        opened: Opened<'_>,
+        progress: &mut Progress,
+    ) -> Outcome {
+        let asked = password::admit(cx, &opened.client, self.params)?;
+        let user = match &progress.accepted {
+            Some(id) => self.app.db.user(&view.records.realm.id, id).await.map_err(unavailable)?,
+            None => {
+                let secret = Secret::new(asked.password);
+                let ip = &self.peer.ip;
+                let verdict = login::check_password(self.app, view, asked.username, &secret, ip, None).await;
+                match verdict.map_err(unavailable)? {
+                    Verdict::Accepted { user, second_factor: false } => Some(*user),
+                    // A second factor cannot be shown here: it counts as wrong (Keycloak 26.4).
+                    Verdict::Accepted { .. } | Verdict::Refused | Verdict::Locked => None,
+                    Verdict::Disabled { .. } => return Err(Reason::AccountDisabled),
+                    Verdict::Busy => return Err(Reason::Unavailable),
+                }
+            }
+        };
+        let user = user.ok_or(Reason::InvalidUserCredentials)?;
+        progress.accepted = Some(user.id.clone());
+        let settings = &view.records.realm.settings;
+        let owes = required_action::first(settings, &user).is_some() || password::lacks_profile(settings, &user);
+        self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await
+    }
+}
+
+/// The claims of a refresh token signed by this realm (HS512, with `kid`).
+pub(crate) fn verified(view: &RealmView, token: &str) -> Option<refresh::RefreshClaims> {
+    let parsed = jws::parse(token, &Limits::default()).ok()?;
+    let header = parsed.header();
+    if header.alg != Algorithm::HS512 {
+        return None;
+    }
+    let key = view.keys.verifying().find(Some(header.kid.as_deref()?), header.alg)?;
+    parsed.verify(key).ok()?;
+    serde_json::from_slice(parsed.payload()).ok()
+}

@@ -1,0 +1,58 @@
+//! Signs what was decided. The plan is applied already: if signing fails, a code stays spent (PC-17).
+
+use portcullis_core::client::Client;
+use portcullis_core::entropy::uuid;
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::token::{Answer, Issue, answer};
+use portcullis_jose::{Algorithm, SigningKey, digest};
+
+use crate::signer::{Local, Signer as _};
+use crate::state::{App, RealmView};
+
+const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
+const ID_ALGORITHM: &str = "id.token.signed.response.alg";
+const AT_JWT: &str = "access.token.header.type.rfc9068";
+
+/// The answer's JSON.
+pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Result<Vec<u8>, Reason> {
+    let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;
+    let payload = issue.access(&uuid(&*app.entropy));
+    let typ = if issue.client.flag(AT_JWT) { "at+jwt" } else { "JWT" };
+    let access = sign(&access_key, typ, &payload.json).await?;
+    let refresh = match issue.refresh(payload.has_subject) {
+        Some((json, kid)) => {
+            let key = view.keys.by_kid(kid.as_str()).ok_or(Reason::Unavailable)?;
+            Some(sign(key, "JWT", &json).await?)
+        }
+        None => None,
+    };
+    let id = if issue.scopes.openid() {
+        let key = key(view, issue.client, ID_ALGORITHM)?;
+        let hash = digest::at_hash(key.alg(), &access);
+        match issue.id(&uuid(&*app.entropy), &hash) {
+            Some(json) => Some(sign(&key, "JWT", &json).await?),
+            None => None,
+        }
+    } else {
+        None
+    };
+    Ok(answer(issue, &Answer { access, refresh, id }))
+}
+
+async fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {
+    Local.sign(key, typ, payload).await.map_err(|error| {
+        tracing::error!(%error, kid = key.kid(), "a token could not be signed");
+        Reason::Unavailable
+    })
+}
+
+/// The key of a client's algorithm, else of the realm's.
+fn key(view: &RealmView, client: &Client, attribute: &str) -> Result<SigningKey, Reason> {
+    let of_client = client.attribute(attribute).filter(|name| !name.is_empty());
+    let name = of_client.unwrap_or(&view.records.realm.settings.default_signature_algorithm);
+    let key = Algorithm::parse(name).filter(|a| !a.is_symmetric()).and_then(|a| view.keys.signer(a));
+    key.ok_or_else(|| {
+        tracing::error!(algorithm = name, client = client.client_id, "the realm has no key for this algorithm");
+        Reason::Unavailable
+    })
+}
