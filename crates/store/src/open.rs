@@ -15,8 +15,8 @@ use crate::sqlite;
 pub(crate) const FILE: &str = "portcullis.db";
 const LOCK: &str = "lock";
 
-const CANARY: Cell<'static> = Cell { table: "meta", column: "value", realm: "", row: "server-key" };
-const CANARY_TEXT: &[u8] = b"portcullis";
+pub(crate) const CANARY: Cell<'static> = Cell { table: "meta", column: "value", realm: "", row: "server-key" };
+pub(crate) const CANARY_TEXT: &[u8] = b"portcullis";
 
 fn from_io(folder: &Path, error: &io::Error) -> OpenError {
     let denied = [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem];

@@ -129,7 +129,10 @@ impl Sealer {
     pub(crate) fn marks(&self, cell: Cell<'_>, secret: &str) -> (String, String) {
         let mut text = cell.aad();
         text.extend_from_slice(secret.as_bytes());
-        let mark = |key: &ServerKey| URL_SAFE_NO_PAD.encode(hmac::sign(&key.mark, &text));
+        let mark = |key: &ServerKey| {
+            let mac = URL_SAFE_NO_PAD.encode(hmac::sign(&key.mark, &text));
+            format!("{}.{mac}", key.id)
+        };
         let current = mark(&self.current);
         let previous = self.previous.as_ref().map_or_else(|| current.clone(), mark);
         (current, previous)

@@ -1,4 +1,4 @@
-//! Removing: whole realms piece by piece, and rows that expired more than a day ago.
+//! Long work in small plans: removing realms, sweeping what expired more than a day ago, sealing again under a new server key.
 
 use portcullis_core::ids::RealmId;
 use portcullis_core::plan::Lane;
@@ -7,7 +7,7 @@ use portcullis_core::time::Now;
 use crate::db::Db;
 use crate::error::ApplyError;
 use crate::identity::cleanup::{Expired, TABLES, piece};
-use crate::identity::realms;
+use crate::identity::{realms, rewrap};
 
 /// Rows of one piece of a realm's removal.
 const PIECE: i64 = 1000;
@@ -147,5 +147,31 @@ impl Db {
             self.remove_realm(realm).await?;
         }
         Ok(open.len())
+    }
+
+    /// Seals everything again that is not under the current server key, and then the proof of the key: afterwards the previous key
+    /// can be thrown away. Online and repeatable. Returns how many rows were sealed again.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; what was sealed again stays so, both keys still open everything.
+    pub async fn rewrap(&self) -> Result<u64, ApplyError> {
+        let storage = |e: crate::error::ReadError| ApplyError::Storage(e.to_string());
+        let mut sealed = 0;
+        for realm in self.read(realms::all_ids).map_err(storage)? {
+            loop {
+                let realm = realm.clone();
+                let steps = self
+                    .read_wide(move |db, source| rewrap::piece(source, &realm, db.sealer()))
+                    .await
+                    .map_err(storage)?;
+                if steps.is_empty() {
+                    break;
+                }
+                sealed += self.submit(Lane::Sweep, steps, Vec::new()).await?;
+            }
+        }
+        let canary = rewrap::canary(self.sealer())?;
+        self.submit(Lane::Sweep, vec![canary], Vec::new()).await?;
+        Ok(sealed)
     }
 }

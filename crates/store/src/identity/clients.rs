@@ -44,7 +44,7 @@ statements! {
 const STALE: Gate = Gate::Stale(Entity::Client);
 const GONE: Gate = Gate::Gone(Entity::Client);
 
-const fn cell<'a>(realm: &'a str, id: &'a str) -> Cell<'a> {
+pub(super) const fn cell<'a>(realm: &'a str, id: &'a str) -> Cell<'a> {
     Cell { table: "clients", column: "secret", realm, row: id }
 }
 

@@ -21,9 +21,12 @@ statements! {
                FROM credentials WHERE realm_id = $1 AND user_id = $2 ORDER BY priority, created_date, id";
 }
 
-const PASSWORD: &str = "password";
+/// A password's hash is one-way and needs no seal.
+pub(super) fn is_sealed(kind: &str) -> bool {
+    kind != "password"
+}
 
-const fn cell<'a>(realm: &'a str, id: &'a str) -> Cell<'a> {
+pub(super) const fn cell<'a>(realm: &'a str, id: &'a str) -> Cell<'a> {
     Cell { table: "credentials", column: "secret_data", realm, row: id }
 }
 
@@ -35,7 +38,7 @@ fn columns(
 ) -> Result<Vec<crate::sql::Value>, ApplyError> {
     let place = cell(realm.as_str(), credential.id.as_str());
     let secret = credential.secret_data.expose();
-    let stored = if credential.kind == PASSWORD { secret.to_owned() } else { out.seal(place, secret.as_bytes())? };
+    let stored = if is_sealed(&credential.kind) { out.seal(place, secret.as_bytes())? } else { secret.to_owned() };
     Ok(values![
         realm.as_str(),
         user.as_str(),
@@ -105,10 +108,10 @@ pub(crate) fn of_user(
             let id: CredentialId = row.id(0)?;
             let kind = row.text(1)?;
             let stored = row.text(5)?;
-            let secret = if kind == PASSWORD {
-                stored
-            } else {
+            let secret = if is_sealed(&kind) {
                 unseal_text(sealer, cell(realm.as_str(), id.as_str()), &stored)?
+            } else {
+                stored
             };
             Ok(Credential {
                 kind,

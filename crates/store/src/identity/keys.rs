@@ -37,7 +37,7 @@ const fn status(code: i64) -> KeyStatus {
     }
 }
 
-const fn cell<'a>(realm: &'a str, kid: &'a str) -> Cell<'a> {
+pub(super) const fn cell<'a>(realm: &'a str, kid: &'a str) -> Cell<'a> {
     Cell { table: "realm_keys", column: "private_key", realm, row: kid }
 }
 

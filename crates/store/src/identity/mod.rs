@@ -24,6 +24,7 @@ pub(crate) mod lineages;
 pub(crate) mod members;
 pub(crate) mod realms;
 pub(crate) mod records;
+pub(crate) mod rewrap;
 pub(crate) mod roles;
 pub(crate) mod scopes;
 pub(crate) mod sessions;
@@ -51,6 +52,7 @@ pub(crate) fn all_statements() -> Vec<&'static Sql> {
         lineages::ALL,
         members::ALL,
         realms::ALL,
+        rewrap::ALL,
         roles::ALL,
         scopes::ALL,
         sessions::ALL,
@@ -86,7 +88,11 @@ impl Compile<'_> {
     }
 
     fn seal(&self, cell: Cell<'_>, plain: &[u8]) -> Result<String, ApplyError> {
-        self.sealer.seal(cell, plain).ok_or_else(|| ApplyError::Storage("sealing failed".to_owned()))
+        Self::seal_with(self.sealer, cell, plain)
+    }
+
+    fn seal_with(sealer: &Sealer, cell: Cell<'_>, plain: &[u8]) -> Result<String, ApplyError> {
+        sealer.seal(cell, plain).ok_or_else(|| ApplyError::Storage("sealing failed".to_owned()))
     }
 }
 

@@ -20,7 +20,8 @@ statements! {
     BY_NAME = "SELECT realm_id, name, version, state, default_role, default_groups, doc FROM realms WHERE name = $1 AND state = 1";
     BY_ID = "SELECT realm_id, name, version, state, default_role, default_groups, doc FROM realms WHERE realm_id = $1";
     NAMES = "SELECT realm_id, name FROM realms WHERE state = 1 ORDER BY name";
-    EMPTYING = "SELECT realm_id FROM realms WHERE state <> 1 ORDER BY realm_id";
+    ALL_IDS = "SELECT realm_id FROM realms ORDER BY realm_id";
+    EMPTYING =  "SELECT realm_id FROM realms WHERE state <> 1 ORDER BY realm_id";
 }
 
 const STALE: Gate = Gate::Stale(Entity::Realm);
@@ -104,6 +105,12 @@ pub(crate) fn by_id(db: &dyn Source, id: &RealmId) -> Result<Option<Realm>, Read
 pub(crate) fn names(db: &dyn Source) -> Result<Vec<(RealmId, String)>, ReadError> {
     let rows = db.rows(&NAMES, values![])?;
     rows.into_iter().map(|mut row| Ok((row.id(0)?, row.text(1)?))).collect()
+}
+
+/// Every realm, in any state.
+pub(crate) fn all_ids(db: &dyn Source) -> Result<Vec<RealmId>, ReadError> {
+    let rows = db.rows(&ALL_IDS, values![])?;
+    rows.into_iter().map(|mut row| row.id(0)).collect()
 }
 
 pub(crate) fn emptying(db: &dyn Source) -> Result<Vec<RealmId>, ReadError> {

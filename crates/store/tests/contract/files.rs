@@ -172,3 +172,40 @@ async fn the_files_are_their_owners_alone() {
     assert_eq!(mode(&folder), 0o700);
     assert_eq!(mode(&folder.join("portcullis.db")), 0o600);
 }
+
+#[tokio::test]
+async fn a_rewrapped_database_needs_the_new_key_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = open(folder.path()).unwrap();
+    write(&db, whole_realm("r")).await.unwrap();
+    let many = (0..300).map(|n| {
+        let otp = credential(&format!("otp{n}"), "otp", "seed");
+        Write::AddCredential(realm_id("r"), "u2".into(), otp)
+    });
+    write(&db, many.collect()).await.unwrap();
+    assert_eq!(db.rewrap().await.unwrap(), 0);
+    db.close().await;
+    drop(db);
+    let both = open_with(folder.path(), (2, 8), Some((1, 7))).unwrap();
+    assert_eq!(both.rewrap().await.unwrap(), 304, "key, 2 secrets, 301 credentials");
+    assert_eq!(both.rewrap().await.unwrap(), 0);
+    both.close().await;
+    drop(both);
+    let old = open(folder.path()).unwrap_err();
+    assert!(matches!(old, OpenError::KeyMissing(2)), "{old}");
+    let new = open_with(folder.path(), (2, 8), None).unwrap();
+    let records = new.realm_records("r").await.unwrap().unwrap();
+    let client = records.client("name-c2").unwrap();
+    assert!(client.secret.as_ref().unwrap().matches("the-client-secret-in-clear"));
+    assert_eq!(records.keys[0].private.expose(), b"the-private-key-in-clear");
+    for (user, count, secret) in [("u1", 1, "the-hash"), ("u2", 300, "seed")] {
+        let mut read = new.credentials(&realm_id("r"), &user.into()).await.unwrap();
+        assert_eq!(read.len(), count);
+        let from = read.remove(0);
+        assert!(from.secret_data.matches(secret));
+        let mut to = from.clone();
+        to.priority = 99;
+        let replace = Write::ReplaceCredential { realm: realm_id("r"), user: user.into(), from, to };
+        write(&new, vec![replace]).await.unwrap();
+    }
+}
