@@ -5,9 +5,9 @@
 //!
 //! **Does not own** the verification of the token (idp), which endpoint needs which right (idp's admin files).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::ids::RoleId;
+use crate::ids::{ClientUuid, RoleId};
 use crate::realm_file::master;
 use crate::records::RealmRecords;
 use crate::user::User;
@@ -78,7 +78,7 @@ pub enum Reason {
     OtherRealm,
 }
 
-/// An administrator and the names of its administrative roles over one realm: proof that [`permit`] looked.
+/// An administrator and the names of its administrative roles over one realm: proof that [`Standing::permit`] looked.
 #[derive(Clone, Debug)]
 pub struct AdminPermit {
     roles: BTreeSet<String>,
@@ -107,51 +107,61 @@ pub fn effective_roles<'a>(records: &'a RealmRecords, user: &'a User) -> BTreeSe
     records.roles.expand(user.roles.iter().chain(of_groups))
 }
 
-/// Which roles a token lets through: all (`fullScopeAllowed`), or only the scope mappings of its client.
-/// ANSWERS: a token of a client without full scope loses its admin rights; lightweight tokens keep them.
-fn lets_through(records: &RealmRecords, client_id: &str, role: &RoleId) -> bool {
-    records.client(client_id).is_some_and(|client| {
-        client.settings.full_scope_allowed || records.roles.expand(&client.scope_mappings).contains(role)
-    })
+/// What a user of one realm holds with a token of one client: every role that the token lets through.
+///
+/// A token of a client without full scope loses the rights that its scope mappings do not name; lightweight tokens keep
+/// theirs (Keycloak 26.4.2).
+#[derive(Debug)]
+pub struct Standing<'a> {
+    home: &'a RealmRecords,
+    by_client: HashMap<Option<&'a ClientUuid>, BTreeSet<&'a str>>,
 }
 
-/// The administrative roles that `user` of `home` has over the realm named `target`, with a token given to `client_id`.
-///
-/// # Errors
-/// [`Reason::OtherRealm`] when the token's realm is neither master nor the target.
-pub fn permit(home: &RealmRecords, user: &User, client_id: &str, target: &str) -> Result<AdminPermit, Reason> {
-    let container = match home.realm.name.as_str() {
-        master::NAME => master::realm_client_id(target),
-        name if name == target => REALM_MANAGEMENT.to_owned(),
-        _ => return Err(Reason::OtherRealm),
-    };
-    let Some(container) = home.client(&container) else {
-        return Ok(AdminPermit { roles: BTreeSet::new() });
-    };
-    let roles = effective_roles(home, user)
-        .into_iter()
-        .filter(|id| lets_through(home, client_id, id))
-        .filter_map(|id| home.roles.get(id))
-        .filter(|role| role.client.as_ref() == Some(&container.id))
-        .map(|role| role.name.clone())
-        .collect();
-    Ok(AdminPermit { roles })
-}
-
-/// Whether `user` of `home` may create realms: a role of master alone.
-///
-/// # Errors
-/// [`Reason::NotAllowed`].
-pub fn may_create_realms(home: &RealmRecords, user: &User, client_id: &str) -> Result<(), Reason> {
-    if home.realm.name != master::NAME {
-        return Err(Reason::NotAllowed);
+impl<'a> Standing<'a> {
+    /// The standing of `user` of `home` with a token given to `client_id`. An unknown client lets nothing through.
+    #[must_use]
+    pub fn of(home: &'a RealmRecords, user: &'a User, client_id: &str) -> Self {
+        let mut by_client: HashMap<Option<&ClientUuid>, BTreeSet<&str>> = HashMap::new();
+        if let Some(client) = home.client(client_id) {
+            let full = client.settings.full_scope_allowed;
+            let mapped = home.roles.expand(&client.scope_mappings);
+            let held = effective_roles(home, user).into_iter().filter(|id| full || mapped.contains(id));
+            for role in held.filter_map(|id| home.roles.get(id)) {
+                by_client.entry(role.client.as_ref()).or_default().insert(&role.name);
+            }
+        }
+        Self { home, by_client }
     }
-    let has = |name| {
-        home.roles.named(None, name).is_some_and(|role| {
-            effective_roles(home, user).contains(&role.id) && lets_through(home, client_id, &role.id)
-        })
-    };
-    if has(master::CREATE_REALM) { Ok(()) } else { Err(Reason::NotAllowed) }
+
+    /// The administrative roles over the realm named `target`: those of master's client for it, or the realm's own.
+    ///
+    /// # Errors
+    /// [`Reason::OtherRealm`] when the token's realm is neither master nor the target.
+    pub fn permit(&self, target: &str) -> Result<AdminPermit, Reason> {
+        let container = match self.home.realm.name.as_str() {
+            master::NAME => master::realm_client_id(target),
+            name if name == target => REALM_MANAGEMENT.to_owned(),
+            _ => return Err(Reason::OtherRealm),
+        };
+        let roles = self
+            .home
+            .client(&container)
+            .and_then(|client| self.by_client.get(&Some(&client.id)))
+            .into_iter()
+            .flatten()
+            .map(|name| (*name).to_owned())
+            .collect();
+        Ok(AdminPermit { roles })
+    }
+
+    /// Whether realms may be created: a role of master alone.
+    ///
+    /// # Errors
+    /// [`Reason::NotAllowed`].
+    pub fn may_create_realms(&self) -> Result<(), Reason> {
+        let held = self.by_client.get(&None).is_some_and(|names| names.contains(master::CREATE_REALM));
+        if held && self.home.realm.name == master::NAME { Ok(()) } else { Err(Reason::NotAllowed) }
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +206,7 @@ mod tests {
 
     fn rights(records: &RealmRecords, contents: &RealmContents, name: &str, client: &str) -> Vec<bool> {
         let user = &contents.users.iter().find(|u| u.user.username == name).unwrap().user;
-        let permit = permit(records, user, client, "demo").unwrap();
+        let permit = Standing::of(records, user, client).permit("demo").unwrap();
         [Right::Any, Right::ViewRealm, Right::ManageRealm, Right::QueryUsers, Right::ViewUsers, Right::ManageUsers]
             .into_iter()
             .map(|right| permit.has(right))
@@ -231,9 +241,9 @@ mod tests {
     fn a_token_of_one_realm_is_nothing_in_another() {
         let (records, contents) = demo();
         let rita = &contents.users.iter().find(|u| u.user.username == "rita").unwrap().user;
-        assert_eq!(permit(&records, rita, "backend", "mini").unwrap_err(), Reason::OtherRealm);
-        assert_eq!(permit(&records, rita, "backend", "master").unwrap_err(), Reason::OtherRealm);
-        assert_eq!(may_create_realms(&records, rita, "backend"), Err(Reason::NotAllowed));
+        assert_eq!(Standing::of(&records, rita, "backend").permit("mini").unwrap_err(), Reason::OtherRealm);
+        assert_eq!(Standing::of(&records, rita, "backend").permit("master").unwrap_err(), Reason::OtherRealm);
+        assert_eq!(Standing::of(&records, rita, "backend").may_create_realms(), Err(Reason::NotAllowed));
     }
 
     #[test]
@@ -242,11 +252,11 @@ mod tests {
         let file = json!({"realm": "master", "enabled": true, "users": users});
         let (records, contents) = realm(&file.to_string());
         let root = &contents.users[0].user;
-        assert!(permit(&records, root, "admin-cli", "master").unwrap().has(Right::ManageRealm));
-        assert!(!permit(&records, root, "admin-cli", "elsewhere").unwrap().has(Right::Any));
-        assert_eq!(may_create_realms(&records, root, "admin-cli"), Ok(()));
+        assert!(Standing::of(&records, root, "admin-cli").permit("master").unwrap().has(Right::ManageRealm));
+        assert!(!Standing::of(&records, root, "admin-cli").permit("elsewhere").unwrap().has(Right::Any));
+        assert_eq!(Standing::of(&records, root, "admin-cli").may_create_realms(), Ok(()));
         let maker = &contents.users[1].user;
-        assert_eq!(may_create_realms(&records, maker, "admin-cli"), Ok(()));
-        assert!(!permit(&records, maker, "admin-cli", "master").unwrap().has(Right::Any));
+        assert_eq!(Standing::of(&records, maker, "admin-cli").may_create_realms(), Ok(()));
+        assert!(!Standing::of(&records, maker, "admin-cli").permit("master").unwrap().has(Right::Any));
     }
 }

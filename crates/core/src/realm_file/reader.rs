@@ -69,7 +69,10 @@ impl Obj {
     }
 
     pub(super) fn flag(&mut self, name: &str) -> Result<Option<bool>, Refusal> {
-        match self.text(name)?.as_deref() {
+        let Ok(text) = self.text(name) else {
+            return self.expected(name, "true or false");
+        };
+        match text.as_deref() {
             None | Some("") => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
@@ -78,7 +81,10 @@ impl Obj {
     }
 
     pub(super) fn number(&mut self, name: &str) -> Result<Option<i64>, Refusal> {
-        match self.text(name)? {
+        let Ok(text) = self.text(name) else {
+            return self.expected(name, "a whole number");
+        };
+        match text {
             None => Ok(None),
             Some(text) => match text.parse() {
                 Ok(number) => Ok(Some(number)),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use portcullis_core::admin::Standing;
 use portcullis_core::client::Client;
 use portcullis_core::ids::{SessionId, UserId};
 use portcullis_core::session_limits;
@@ -25,12 +26,10 @@ use crate::state::{App, RealmView};
 
 /// An administrator who proved who it is. What it may do is asked of [`portcullis_core::admin`].
 pub(super) struct Caller {
-    /// The realm of the token.
-    pub(super) home: Arc<RealmView>,
+    home: Arc<RealmView>,
     /// The user as stored now.
     pub(super) user: User,
-    /// The client of the token.
-    pub(super) client_id: String,
+    client_id: String,
     /// The server's own address.
     pub(super) base: Base,
 }
@@ -48,6 +47,11 @@ impl Caller {
         let user = user(app, &home, client, &verified, now).await?;
         let client_id = client.client_id.clone();
         Ok(Self { home, user, client_id, base })
+    }
+
+    /// What it holds, from the store.
+    pub(super) fn standing(&self) -> Standing<'_> {
+        Standing::of(&self.home.records, &self.user, &self.client_id)
     }
 }
 

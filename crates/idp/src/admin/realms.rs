@@ -19,7 +19,7 @@ use http::header::{CONTENT_TYPE, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use portcullis_core::admin::{self, AdminPermit, Reason as Denied, Right};
+use portcullis_core::admin::{AdminPermit, Reason as Denied, Right};
 use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
 use portcullis_core::realm::RealmState;
 use portcullis_core::realm_file::{self, RealmFile, Reason, Refusal, master, represent};
@@ -58,7 +58,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, r
     let answer = async {
         let caller = Caller::of(&app, &parts).await?;
         let view = app.realm(&name).await?.ok_or(Refused::NoRealm)?;
-        let permit = permit(&caller, &name)?;
+        let permit = caller.standing().permit(&name)?;
         match parts.method {
             Method::GET | Method::HEAD => read(&view, &permit),
             Method::PUT => update(&app, &view, &permit, &parts, body).await,
@@ -69,16 +69,13 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, r
     answer.await.unwrap_or_else(Refused::answer)
 }
 
-fn permit(caller: &Caller, realm: &str) -> Result<AdminPermit, Denied> {
-    admin::permit(&caller.home.records, &caller.user, &caller.client_id, realm)
-}
-
 async fn list(app: &App, caller: &Caller, parts: &Parts) -> Result<Response, Refused> {
     let brief = parts.uri.query().unwrap_or_default().split('&').any(|pair| pair == "briefRepresentation=true");
     let names = app.db.realm_names().await.map_err(|_| Refused::Unavailable)?;
+    let standing = caller.standing();
     let mut documents = Vec::new();
     for (_, name) in names {
-        let Ok(permit) = permit(caller, &name) else { continue };
+        let Ok(permit) = standing.permit(&name) else { continue };
         if !permit.has(Right::Any) {
             continue;
         }
@@ -117,7 +114,7 @@ async fn create(app: &Arc<App>, caller: Caller, parts: &Parts, body: Body) -> Re
     if !is_json(parts) {
         return Err(Refused::MediaType);
     }
-    admin::may_create_realms(&caller.home.records, &caller.user, &caller.client_id)?;
+    caller.standing().may_create_realms()?;
     let file = RealmFile::read(&bytes(body, MAX_REALM_FILE).await?).map_err(refused_file)?;
     let (name, user) = (file.name.clone(), caller.user);
     // The import goes on when the caller hangs up: half a realm would block its name until the next start.

@@ -212,3 +212,30 @@ fn keys_of_the_file_keep_their_kids_and_leave_the_document() {
         "components.org.keycloak.keys.KeyProvider[0].config.privateKey: not a private key for RS256"
     );
 }
+
+#[test]
+fn the_example_imports_in_both_profiles() {
+    let text = include_str!("../../../../../examples/login-and-api/realm.json");
+    let mut file: serde_json::Value = serde_json::from_str(text).unwrap();
+    import(text).unwrap();
+    file["attributes"]["portcullis.profile"] = json!("strict");
+    import(&file.to_string()).unwrap();
+}
+
+#[test]
+fn an_update_keeps_what_it_does_not_name_and_never_leaves_the_strict_profile() {
+    use super::super::file::updated;
+    let text = r#"{"realm":"r","displayName":"R","attributes":{"portcullis.profile":"strict","mine":"1"}}"#;
+    let realm = import(text).unwrap().realm;
+    let body = br#"{"accessTokenLifespan":"77","attributes":{"custom":"x"},"users":[],"displayNameHtml":null}"#;
+    let after = updated(&realm, body).unwrap();
+    assert_eq!(after.settings.access_token_lifespan, 77);
+    assert_eq!(after.settings.display_name.as_deref(), Some("R"));
+    assert_eq!(after.settings.attributes.get("mine"), None);
+    assert_eq!(after.settings.attributes["custom"], "x");
+    assert_eq!(after.profile(), crate::realm::Profile::Strict);
+    assert_eq!((&after.id, after.version), (&realm.id, realm.version));
+    let switched = updated(&realm, br#"{"attributes":{"portcullis.profile":"keycloak"}}"#).unwrap();
+    assert_eq!(switched.profile(), crate::realm::Profile::Keycloak);
+    assert_eq!(updated(&realm, br#"{"enabled":[]}"#).unwrap_err().to_string(), "enabled: expected true or false");
+}
