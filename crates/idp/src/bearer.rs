@@ -98,7 +98,8 @@ pub(crate) async fn verify<'v>(
     }
 }
 
-fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
+/// The claims of an access token of this realm: signature, issuer, time and kind; nothing of the store.
+pub(crate) fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
     let algorithms: Vec<Algorithm> = Algorithm::ALL.into_iter().filter(|a| !a.is_symmetric()).collect();
     let typ = TypeRule::one_of(&["JWT", "at+jwt"]);
     let profile = Profile::new(&algorithms, typ, issuer, AudienceRule::Any).expiry_leeway(0);

@@ -510,3 +510,20 @@ async fn who_creates_a_realm_without_the_role_admin_receives_its_rights() {
         StatusCode::NO_CONTENT
     );
 }
+
+#[tokio::test]
+async fn a_service_account_administers_without_a_session_and_nobody_else_does() {
+    let server = server().await;
+    let demo = server.idp.import_realm(DEMO.as_bytes(), ImportOptions::default()).await.unwrap();
+    let now = server.clock.now().secs();
+    let account = server.db.user_by_username(&demo.id, "service-account-backend").await.unwrap().unwrap();
+    let rita = server.db.user_by_username(&demo.id, "rita").await.unwrap().unwrap();
+    let claims = |client: &str, sub: &str| json!({"exp": now + 300, "iat": now, "iss": "http://idp.test/realms/demo", "typ": "Bearer", "azp": client, "sub": sub});
+    let table =
+        [("backend", account.id.as_str(), 200), ("backend", rita.id.as_str(), 401), ("spa", rita.id.as_str(), 401)];
+    for (client, sub, status) in table {
+        let token = server.sign("demo", &claims(client, sub)).await;
+        let answer = server.send(Method::GET, "/admin/realms/demo", Some(&token), None).await;
+        assert_eq!(answer.status.as_u16(), status, "{client} {sub}");
+    }
+}
