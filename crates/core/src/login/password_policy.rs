@@ -200,7 +200,9 @@ mod tests {
 
     #[test]
     fn hashing_words_and_history_are_kept() {
-        let policy = PasswordPolicy::parse(Some("hashAlgorithm(pbkdf2-sha512) and hashIterations(30000) and passwordHistory(5)"));
+        let policy = PasswordPolicy::parse(Some(
+            "hashAlgorithm(pbkdf2-sha512) and hashIterations(30000) and passwordHistory(5)",
+        ));
         assert_eq!(policy.hash_algorithm.as_deref(), Some("pbkdf2-sha512"));
         assert_eq!((policy.hash_iterations, policy.history()), (Some(30000), Some(5)));
         assert_eq!(policy.history_violation().argument, Some(5));

@@ -42,7 +42,9 @@ pub fn first(settings: &RealmSettings, user: &User) -> Option<RequiredAction> {
         .required_actions
         .iter()
         .map(String::as_str)
-        .chain((settings.verify_email && !user.settings.email_verified && user.email.is_some()).then_some("VERIFY_EMAIL"))
+        .chain(
+            (settings.verify_email && !user.settings.email_verified && user.email.is_some()).then_some("VERIFY_EMAIL"),
+        )
         .enumerate()
         .filter_map(|(at, alias)| priority(settings, alias).map(|priority| (priority, at, alias)))
         .collect();

@@ -6,6 +6,7 @@
 
 pub mod authorize;
 pub mod error;
+pub mod logout;
 pub mod params;
 pub mod redirect_uri;
 pub mod response_mode;

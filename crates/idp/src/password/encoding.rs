@@ -69,7 +69,8 @@ impl Stored {
 }
 
 fn kdf_of(data: &Value, salt: usize) -> Result<Kdf, BadCredential> {
-    let iterations = data.get("hashIterations").and_then(Value::as_u64).ok_or(BadCredential::Malformed("iterations"))?;
+    let iterations =
+        data.get("hashIterations").and_then(Value::as_u64).ok_or(BadCredential::Malformed("iterations"))?;
     let iterations = u32::try_from(iterations).map_err(|_| BadCredential::Absurd("iterations"))?;
     let algorithm = data.get("algorithm").and_then(Value::as_str).unwrap_or_default();
     let found = match algorithm {

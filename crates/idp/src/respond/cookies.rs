@@ -15,6 +15,9 @@ pub(crate) const KEYCLOAK_SESSION: &str = "KEYCLOAK_SESSION";
 /// The remembered user name.
 pub(crate) const KEYCLOAK_REMEMBER_ME: &str = "KEYCLOAK_REMEMBER_ME";
 
+/// A device from which somebody logged in with a password; not Keycloak's, set only where failures are counted.
+pub(crate) const PORTCULLIS_DEVICE: &str = "PORTCULLIS_DEVICE";
+
 /// How a cookie is set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attributes {
@@ -44,6 +47,18 @@ pub(crate) fn set(headers: &mut HeaderMap, realm: &str, secure: bool, name: &str
 /// Appends the deletion of a cookie (no Expires, Secure or SameSite: Keycloak 26.4).
 pub(crate) fn delete(headers: &mut HeaderMap, realm: &str, name: &str) {
     append(headers, &format!("{name}=;Version=1;Path=/realms/{realm}/;Max-Age=0"));
+}
+
+/// Deletes a cookie that the request brought (Keycloak 26.4 deletes no other).
+pub(crate) fn delete_if_sent(request: &HeaderMap, headers: &mut HeaderMap, realm: &str, name: &str) {
+    if is_sent(request, name) {
+        delete(headers, realm, name);
+    }
+}
+
+fn is_sent(request: &HeaderMap, name: &str) -> bool {
+    let lines = request.get_all(http::header::COOKIE).iter().filter_map(|h| h.to_str().ok());
+    lines.flat_map(|line| line.split(';')).any(|pair| pair.trim_matches(' ').split_once('=').is_some_and(|(key, _)| key == name))
 }
 
 fn append(headers: &mut HeaderMap, text: &str) {

@@ -1,0 +1,139 @@
+//! `login-actions/authenticate`: the page for name and password, and its answer.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::{Method, StatusCode};
+use portcullis_core::login::flow::{LoginTab, PasswordFacts, Stage};
+use portcullis_core::login::next;
+use portcullis_core::oauth::params::Params;
+use portcullis_core::secret::Secret;
+use portcullis_core::user::User;
+use portcullis_jose::digest;
+
+use crate::pages::{Alert, Text};
+use crate::respond::{self, cookies};
+use crate::state::{App, Unavailable};
+
+use super::flows::{self, Flow};
+use super::page::{self, Say};
+use super::sso::Sso;
+use super::{Cx, Verdict, Visit, check_password, is_foreign, restart, steps};
+
+/// The endpoint.
+pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    let visit = match Visit::read(&app, &realm, request).await {
+        Ok(visit) => visit,
+        Err(response) => return response,
+    };
+    let cx = visit.cx(&app);
+    let done = match visit.method {
+        Method::GET | Method::POST => answer(&cx, &visit).await,
+        _ => Ok(respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")),
+    };
+    done.unwrap_or_else(|Unavailable| respond::unavailable())
+}
+
+async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    let posted = visit.method == Method::POST;
+    if posted && is_foreign(cx.headers, &cx.base) {
+        return Ok(page::foreign(cx));
+    }
+    let Some(flow) = flows::lookup(cx, &visit.query).await? else { return restart::recover(cx, &visit.query).await };
+    let Some(login) = flow.tab.login().cloned() else { return Ok(page::invalid_code(cx)) };
+    let waits = match login.stage {
+        Stage::Fresh | Stage::Reauthenticate { .. } => true,
+        Stage::Authenticated(_) => false,
+    };
+    match visit.query.get("session_code") {
+        None if !posted => arrive(cx, flow).await,
+        Some(code)
+            if waits && flow.tab.code_matches(code) && visit.query.get("execution") == Some(&login.execution) =>
+        {
+            submit(cx, flow, login, &visit.form).await
+        }
+        _ => steps::expired(cx, flow).await,
+    }
+}
+
+/// Somebody comes to the page: back button, second tab, a redirect of ours. A session that began meanwhile signs in (P-14).
+async fn arrive(cx: &Cx<'_>, mut flow: Flow) -> Result<Response, Unavailable> {
+    if let Some(login) = flow.tab.login_mut()
+        && login.stage == Stage::Fresh
+        && let Some(sso) = Sso::current(cx).await?
+    {
+        let profile = cx.view.records.realm.profile();
+        login.stage = next::entry(&login.request, Some(&sso.session), profile, cx.now.secs());
+    }
+    steps::proceed(cx, flow, Say::default()).await
+}
+
+/// The form: credentials come from the body only, never from the address (SE-07).
+async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> Result<Response, Unavailable> {
+    let known = match &login.stage {
+        Stage::Reauthenticate { user, .. } => {
+            cx.app.db.user(&cx.view.records.realm.id, user).await.map_err(|_| Unavailable)?
+        }
+        Stage::Fresh | Stage::Authenticated(_) => None,
+    };
+    let name = match &known {
+        Some(user) => user.username.clone(),
+        None => form.get("username").unwrap_or_default().trim().to_owned(),
+    };
+    let password = Secret::new(form.get("password").unwrap_or_default());
+    let remember_me = cx.view.records.realm.settings.remember_me && form.get("rememberMe").is_some();
+    if let Some(kept) = flow.tab.login_mut() {
+        kept.attempted = Some(name.chars().take(255).collect()).filter(|_| known.is_none());
+    }
+    let wrong = if known.is_some() { "invalidPasswordMessage" } else { "invalidUserMessage" };
+    let refused = Say { error: Some(Text::key(wrong)), answered: true, remember_me, ..Say::default() };
+    if name.is_empty() {
+        return steps::show_password(cx, flow, known.as_ref(), refused).await;
+    }
+    let device = cookies::get(cx.headers, cookies::PORTCULLIS_DEVICE).map(|v| digest::sha256(v.as_bytes()));
+    match check_password(cx.app, cx.view, &name, &password, &cx.peer.ip, device).await? {
+        Verdict::Accepted { user, second_factor } => {
+            let facts = PasswordFacts { remember_me, second_factor_owed: second_factor };
+            accept(cx, flow, login, *user, facts).await
+        }
+        // EN-01: in a strict realm a switched-off account is not told from a wrong password.
+        Verdict::Disabled { password_ok: true } if !cx.view.is_strict() => {
+            let alert = Some(Alert::error(Text::key("accountDisabledMessage")));
+            let say = Say { alert, answered: true, remember_me, ..Say::default() };
+            steps::show_password(cx, flow, known.as_ref(), say).await
+        }
+        Verdict::Refused | Verdict::Locked | Verdict::Disabled { .. } => {
+            steps::show_password(cx, flow, known.as_ref(), refused).await
+        }
+        Verdict::Busy => Ok(page::busy(cx, &login)),
+    }
+}
+
+async fn accept(
+    cx: &Cx<'_>,
+    mut flow: Flow,
+    login: LoginTab,
+    user: User,
+    facts: PasswordFacts,
+) -> Result<Response, Unavailable> {
+    let sso = Sso::current(cx).await?;
+    if let Some(sso) = &sso
+        && sso.user.id != user.id
+    {
+        return Ok(page::different_user(cx, &login, &sso.user.username));
+    }
+    let Ok(mut stage) = login.stage.password_given(user.id, cx.now.secs(), facts) else {
+        return steps::expired(cx, flow).await;
+    };
+    // A tab that waited while another one logged in joins that session.
+    if let (Stage::Authenticated(proof), Some(sso)) = (&mut stage, sso) {
+        proof.session = Some(sso.session.id);
+        proof.remember_me = sso.session.remember_me;
+    }
+    if let Some(login) = flow.tab.login_mut() {
+        login.stage = stage;
+    }
+    flows::rename(cx, &mut flow).await?;
+    steps::proceed(cx, flow, Say::default()).await
+}

@@ -1,0 +1,226 @@
+//! The end of a login: session, audit and cookies in one go, then the code on its way to the client.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::response::Response;
+use http::HeaderMap;
+use portcullis_core::client::Client;
+use portcullis_core::entropy;
+use portcullis_core::event::Event;
+use portcullis_core::flow::{CODE_FORMAT, IssuedCode};
+use portcullis_core::ids::{EventId, SessionId};
+use portcullis_core::login::flow::Proof;
+use portcullis_core::oauth::authorize::AuthorizeRequest;
+use portcullis_core::oauth::redirect_uri::MatchedRedirectUri;
+use portcullis_core::oauth::response_mode::{self, Success};
+use portcullis_core::plan::{Gate, Lane, Plan, Write};
+use portcullis_core::realm::Profile;
+use portcullis_core::session::{Grant, UserSession};
+use portcullis_jose::digest;
+use portcullis_store::{ApplyError, Key, Kind};
+
+use crate::authorize;
+use crate::respond::cookies::{self, Attributes};
+use crate::state::Unavailable;
+
+use super::{Cx, address, credentials, sso};
+
+/// What is issued, to whom.
+pub(super) struct Issue<'a> {
+    pub(super) request: &'a AuthorizeRequest,
+    pub(super) to: MatchedRedirectUri,
+    pub(super) proof: Proof,
+    /// The name typed on the page.
+    pub(super) attempted: Option<&'a str>,
+}
+
+/// How it went.
+pub(super) enum Issued {
+    Answer(Response),
+    /// The session that was to be continued ended meanwhile.
+    SessionGone,
+}
+
+/// Seconds a used or late code can still be told from an unknown one.
+const CODE_AFTERLIFE: i64 = 60;
+
+/// One year.
+const REMEMBER_SECONDS: i64 = 31_536_000;
+
+/// A session that stands is touched no more often than this, seconds.
+const TOUCH_SECONDS: i64 = 60;
+
+/// Writes session and audit, mints the code, fills `jar`, and answers the client.
+pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> Result<Issued, Unavailable> {
+    let Some(client) = cx.view.records.client(&what.request.client_id) else { return Err(Unavailable) };
+    let Some(session) = establish(cx, client, &what).await? else { return Ok(Issued::SessionGone) };
+    let code = mint_code(cx, client, &session, &what).await?;
+    sso::set_cookies(cx, jar, &session).map_err(|_| Unavailable)?;
+    if what.proof.fresh {
+        set_login_cookies(cx, jar, &session, &what).await?;
+    }
+    let issuer = cx.issuer();
+    let keycloak = cx.view.records.realm.profile() == Profile::Keycloak;
+    let quiet = |attribute| keycloak && client.flag(attribute);
+    let success = Success {
+        state: what.request.state.as_deref(),
+        session_state: (!quiet("exclude.session.state.from.auth.response")).then_some(session.id.as_str()),
+        iss: (!quiet("exclude.issuer.from.auth.response")).then_some(issuer.as_str()),
+        code: &code,
+    };
+    let answer = response_mode::success(what.to, what.request.response_mode, success);
+    Ok(Issued::Answer(authorize::respond_answer(cx, &answer)))
+}
+
+/// The session of this login: the one that stands, or a new one. `None` when single sign-on lost its session.
+async fn establish(cx: &Cx<'_>, client: &Client, what: &Issue<'_>) -> Result<Option<UserSession>, Unavailable> {
+    let realm = &cx.view.records.realm.id;
+    if let Some(id) = &what.proof.session {
+        let found = cx.app.db.user_session(realm, id).await.map_err(|_| Unavailable)?;
+        if let Some(mut session) = found.filter(|s| s.user == what.proof.user) {
+            let mut writes = vec![Write::Audit(event(cx, client, &session.id, what))];
+            if what.proof.fresh {
+                session.auth_time = what.proof.auth_time;
+                let (realm, auth_time) = (realm.clone(), what.proof.auth_time);
+                writes.push(Write::ReauthenticateUserSession { realm, session: id.clone(), auth_time });
+            } else if cx.now.secs() - session.last_seen >= TOUCH_SECONDS {
+                writes.push(Write::TouchUserSession(realm.clone(), id.clone(), cx.now.secs()));
+            } else {
+                writes.push(Write::ExpectUserSession(realm.clone(), id.clone()));
+            }
+            match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
+                Ok(()) => return Ok(Some(session)),
+                Err(ApplyError::Gate(Gate::SessionEnded)) => {}
+                Err(_) => return Err(Unavailable),
+            }
+        }
+        if !what.proof.fresh {
+            return Ok(None);
+        }
+    }
+    let session = new_session(cx, what);
+    let writes = vec![
+        Write::CreateUserSession(realm.clone(), session.clone()),
+        Write::Audit(event(cx, client, &session.id, what)),
+    ];
+    match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
+        Ok(()) => Ok(Some(session)),
+        // The account was removed between password and session.
+        Err(ApplyError::Gate(_)) => Ok(None),
+        Err(_) => Err(Unavailable),
+    }
+}
+
+/// SE-01: the id is new at each login, whatever the browser brought.
+fn new_session(cx: &Cx<'_>, what: &Issue<'_>) -> UserSession {
+    let now = cx.now.secs();
+    UserSession {
+        id: SessionId::new(entropy::uuid(cx.app.entropy.as_ref())),
+        user: what.proof.user.clone(),
+        started: now,
+        auth_time: what.proof.auth_time,
+        remember_me: what.proof.remember_me,
+        offline: false,
+        ip_address: cx.peer.ip.clone(),
+        last_seen: now,
+        notes: what.proof.notes.clone(),
+    }
+}
+
+fn event(cx: &Cx<'_>, client: &Client, session: &SessionId, what: &Issue<'_>) -> Event {
+    let mut details = BTreeMap::from([("redirect_uri".to_owned(), what.to.as_str().to_owned())]);
+    if let Some(name) = what.attempted {
+        details.insert("username".to_owned(), name.to_owned());
+    }
+    Event {
+        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
+        time: cx.now.millis(),
+        realm: cx.view.records.realm.id.clone(),
+        kind: "LOGIN",
+        user: Some(what.proof.user.clone()),
+        client: Some(client.id.clone()),
+        session: Some(session.clone()),
+        ip_address: cx.peer.ip.clone(),
+        error: None,
+        details,
+    }
+}
+
+/// RFC 6749 §4.1.2: `{uuid}.{sid}.{client}` as Keycloak 26.4 writes it, kept under its hash.
+async fn mint_code(
+    cx: &Cx<'_>,
+    client: &Client,
+    session: &UserSession,
+    what: &Issue<'_>,
+) -> Result<String, Unavailable> {
+    let (request, realm) = (what.request, &cx.view.records.realm);
+    let code = format!("{}.{}.{}", entropy::uuid(cx.app.entropy.as_ref()), session.id, client.id);
+    let expires_at = cx.now.secs() + realm.settings.access_code_lifespan.max(1);
+    let issued = IssuedCode {
+        format: CODE_FORMAT,
+        expires_at,
+        realm: realm.id.clone(),
+        session: session.id.clone(),
+        client: client.id.clone(),
+        user: session.user.clone(),
+        grant: Grant {
+            scope: request.scope.clone(),
+            nonce: request.nonce.clone(),
+            redirect_uri: request.redirect_uri.clone(),
+            acr: Some(if what.proof.fresh { "1" } else { "0" }.to_owned()),
+            browser: true,
+        },
+        challenge: request.challenge.clone(),
+        dpop_jkt: request.dpop_jkt.clone(),
+    };
+    let key = Key::new(Kind::Code, realm.id.clone(), hex(&digest::sha256(code.as_bytes())));
+    let bytes = serde_json::to_vec(&issued).map_err(|_| Unavailable)?;
+    let stored = cx.app.ephemeral.put_new(&key, bytes, expires_at + CODE_AFTERLIFE, cx.now).await;
+    match stored {
+        Ok(true) => Ok(code),
+        Ok(false) | Err(_) => Err(Unavailable),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Remembered name, and the device where failures are counted.
+async fn set_login_cookies(
+    cx: &Cx<'_>,
+    jar: &mut HeaderMap,
+    session: &UserSession,
+    what: &Issue<'_>,
+) -> Result<(), Unavailable> {
+    let (realm, secure) = (cx.realm_name(), cx.base.secure);
+    let year = Attributes { max_age: Some(REMEMBER_SECONDS), http_only: true };
+    let user = cx.app.db.user(&cx.view.records.realm.id, &session.user).await.map_err(|_| Unavailable)?;
+    let Some(user) = user else { return Ok(()) };
+    if session.remember_me {
+        let name = format!("username:{}", address::encoded(&user.username));
+        cookies::set(jar, realm, secure, cookies::KEYCLOAK_REMEMBER_ME, &name, year);
+    } else {
+        cookies::delete_if_sent(cx.headers, jar, realm, cookies::KEYCLOAK_REMEMBER_ME);
+    }
+    let counted = cx.view.records.realm.settings.brute_force_protected || cx.view.is_strict();
+    if !counted {
+        return Ok(());
+    }
+    // The browser keeps its mark; the account remembers it (EN-09).
+    let known = cookies::get(cx.headers, cookies::PORTCULLIS_DEVICE).filter(|v| v.len() == 43).map(str::to_owned);
+    let device = known.unwrap_or_else(|| entropy::token::<32>(cx.app.entropy.as_ref()));
+    let write = Write::RememberDevice {
+        realm: cx.view.records.realm.id.clone(),
+        account: credentials::account_key(cx.view, &user),
+        device: digest::sha256(device.as_bytes()),
+        at: cx.now.secs(),
+    };
+    cx.app.db.apply(Plan::new(Lane::Login, vec![write])).await.map_err(|_| Unavailable)?;
+    cookies::set(jar, realm, secure, cookies::PORTCULLIS_DEVICE, &device, year);
+    Ok(())
+}

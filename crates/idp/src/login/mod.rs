@@ -1,0 +1,86 @@
+//! The login room: pages between an authorization request and its code.
+//!
+//! **Owns** `login-actions/*`, the flow values in `Ephemeral`, the cookies of login and single sign-on, the one door where
+//! passwords are compared ([`check_password`]). **Does not own** which step comes next ([`portcullis_core::login::next`]),
+//! the pages' text ([`crate::pages`]), hashing ([`crate::password`]).
+//! **Flow** [`start`] (from `/auth`) or an endpoint here -> [`flows`] finds the tab -> the step's file judges the answer ->
+//! [`steps::proceed`] -> page, redirect to the next step, or [`issue`].
+
+mod address;
+mod authenticate;
+mod credentials;
+pub(crate) mod flows;
+mod issue;
+mod new_password;
+mod page;
+mod required_action;
+pub(crate) mod restart;
+mod sso;
+mod start;
+mod steps;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get};
+use http::HeaderMap;
+use portcullis_core::time::Now;
+
+use crate::extract::{Base, Peer};
+use crate::state::{App, RealmView, Unavailable};
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use address::encoded;
+pub(crate) use credentials::{Verdict, check_password};
+pub(crate) use page::{as_page, foreign, with_cookies};
+pub(crate) use sso::Sso;
+pub(crate) use start::start;
+pub(crate) use visit::{Visit, is_foreign};
+
+/// What every step of a request has at hand.
+#[derive(Clone)]
+pub(crate) struct Cx<'a> {
+    /// The server.
+    pub(crate) app: &'a Arc<App>,
+    /// The realm.
+    pub(crate) view: &'a Arc<RealmView>,
+    /// The server's own address.
+    pub(crate) base: Base,
+    /// Who called.
+    pub(crate) peer: Peer,
+    /// The request's headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// The request's one reading of the clock.
+    pub(crate) now: Now,
+}
+
+impl Cx<'_> {
+    /// The realm's name: the path segment.
+    pub(crate) fn realm_name(&self) -> &str {
+        &self.view.records.realm.name
+    }
+
+    /// The issuer.
+    pub(crate) fn issuer(&self) -> String {
+        self.base.issuer(self.realm_name())
+    }
+}
+
+/// Forgets the browser's flows and deletes the cookies of its session.
+pub(crate) async fn forget(cx: &Cx<'_>, jar: &mut HeaderMap) -> Result<(), Unavailable> {
+    flows::forget(cx).await?;
+    sso::delete_cookies(cx, jar);
+    Ok(())
+}
+
+/// The paths under `login-actions`.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/authenticate", any(authenticate::endpoint))
+        .route("/required-action", any(required_action::endpoint))
+        .route("/restart", get(restart::endpoint))
+        .fallback(page::not_found)
+}

@@ -1,0 +1,88 @@
+//! A request to `login-actions` or `logout`, read.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::header::ORIGIN;
+use http::{HeaderMap, Method, StatusCode};
+use portcullis_core::oauth::params::Params;
+use portcullis_core::time::Now;
+
+use crate::extract::{self, Base, Peer};
+use crate::respond;
+use crate::state::{App, RealmView};
+
+use super::Cx;
+
+/// What a request brought.
+pub(crate) struct Visit {
+    /// The realm.
+    pub(crate) view: Arc<RealmView>,
+    /// The method; HEAD counts as GET.
+    pub(crate) method: Method,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
+    /// The query; names that a scraper left escaped (`amp;tab_id`) are mended (surface §1.6).
+    pub(crate) query: Params,
+    /// The form of a POST.
+    pub(crate) form: Params,
+    base: Base,
+    peer: Peer,
+    now: Now,
+}
+
+impl Visit {
+    /// Reads a request, or answers it where there is nothing to read.
+    pub(crate) async fn read(app: &Arc<App>, realm: &str, request: Request) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
+            return Err(respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large"));
+        };
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        let view = match app.realm(realm).await {
+            Ok(Some(view)) => view,
+            Ok(None) => return Err(respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist")),
+            Err(_) => return Err(respond::unavailable()),
+        };
+        let broken = |_| respond::generic_error(StatusCode::BAD_REQUEST, "HTTP 400 Bad Request");
+        let query = mended(&extract::query(&parts.uri).map_err(broken)?);
+        let form = match parts.method {
+            Method::POST => extract::form(&parts.headers, &body).map_err(broken)?,
+            _ => Params::default(),
+        };
+        let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
+        let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+        Ok(Self { view, method, headers: parts.headers, query, form, base, peer, now: app.now() })
+    }
+
+    /// What the steps have at hand.
+    pub(crate) fn cx<'a>(&'a self, app: &'a Arc<App>) -> Cx<'a> {
+        let (base, peer) = (self.base.clone(), self.peer.clone());
+        Cx { app, view: &self.view, base, peer, headers: &self.headers, now: self.now }
+    }
+}
+
+fn mended(query: &Params) -> Params {
+    let mend = |(name, value): (&str, &str)| (name.strip_prefix("amp;").unwrap_or(name).to_owned(), value.to_owned());
+    Params::from_pairs(query.iter().map(mend).collect())
+}
+
+/// Whether a form was posted by a page of somebody else (SE-03 to SE-05). Callers that send neither header are no browsers
+/// of today; the session code protects them.
+pub(crate) fn is_foreign(headers: &HeaderMap, base: &Base) -> bool {
+    let mut origins = headers.get_all(ORIGIN).iter();
+    if let Some(origin) = origins.next() {
+        let ours = url::Url::parse(&base.url).map(|u| u.origin().ascii_serialization());
+        let same = origins.next().is_none() && ours.is_ok_and(|ours| origin.as_bytes() == ours.as_bytes());
+        // A page with `Referrer-Policy: no-referrer` posts with `Origin: null`; the browser vouches for it in the other header.
+        // Where browsers send none (plain http from afar) the session code alone stands.
+        let vouched = origin.as_bytes() == b"null" && fetch_site(headers).map_or(!base.secure, |s| s == b"same-origin");
+        return !(same || vouched);
+    }
+    fetch_site(headers).is_some_and(|site| site != b"same-origin" && site != b"none")
+}
+
+fn fetch_site(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes)
+}
