@@ -70,8 +70,18 @@ impl Refusal {
 }
 
 impl fmt::Display for Refusal {
+    /// One line: control characters of the file's names are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.place.is_empty() { write!(f, "{}", self.reason) } else { write!(f, "{}: {}", self.place, self.reason) }
+        let text =
+            if self.place.is_empty() { self.reason.to_string() } else { format!("{}: {}", self.place, self.reason) };
+        for c in text.chars() {
+            if c.is_control() {
+                write!(f, "{}", c.escape_debug())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
     }
 }
 

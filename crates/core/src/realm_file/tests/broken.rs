@@ -79,6 +79,10 @@ fn each_broken_file_gets_one_line_with_place_and_cause() {
             "scopeMappings[0]: there is no client \"x\"",
         ),
         (
+            r#"{"realm":"r","users":[{"username":"a","clientRoles":{"x\ny":["z"]}}]}"#,
+            "users[0].clientRoles: there is no client \"x\\ny\"",
+        ),
+        (
             r#"{"realm":"r","clientScopes":[{"name":"a b"}]}"#,
             "clientScopes[0].name: Unexpected name \"a b\" for ClientScope",
         ),
@@ -235,5 +239,23 @@ fn the_place_behind_an_unknown_member_is_that_of_keycloaks_parser() {
     ];
     for (text, want) in table {
         assert_eq!(behind_member(text.as_bytes(), "nonsense"), want, "{text}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    /// Damaged files are refused in one line, or are files: nothing panics.
+    #[test]
+    fn ds_19_damaged_files_are_refused_in_one_line(at in 0..super::DEMO.len(), byte: u8, cut in 1..super::DEMO.len()) {
+        let mut bytes = super::DEMO.as_bytes().to_vec();
+        bytes[at] = byte;
+        if byte % 2 == 0 {
+            bytes.truncate(cut);
+        }
+        if let Err(refusal) = super::super::RealmFile::read(&bytes) {
+            proptest::prop_assert!(!refusal.to_string().contains('\n'), "{}", refusal);
+        }
+        let _ = super::super::json::behind_member(&bytes, "users");
     }
 }
