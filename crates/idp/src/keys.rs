@@ -35,7 +35,7 @@ impl KeyRing {
     pub fn new(records: &RealmRecords) -> Result<Self, BadKey> {
         let mut signing: HashMap<Algorithm, (i64, SigningKey)> = HashMap::new();
         let mut by_kid = HashMap::new();
-        let mut published: Vec<Jwk> = Vec::new();
+        let mut published: Vec<(bool, i64, Jwk)> = Vec::new();
         let mut verifying = Vec::new();
         let mut public_key = String::new();
         for key in records.keys.iter().filter(|k| k.status != KeyStatus::Disabled) {
@@ -47,12 +47,12 @@ impl KeyRing {
                 if key.key_use == KeyUse::Encryption {
                     jwk.set_use("enc", &key.algorithm);
                 }
-                published.push(jwk);
+                published.push((key.key_use == KeyUse::Signature, -key.priority, jwk));
             }
             if key.key_use == KeyUse::Encryption {
                 continue;
             }
-            verifying.extend(family(&parsed).map(|key| key.verifying_key().clone()));
+            verifying.push(parsed.verifying_key().clone());
             by_kid.insert(key.kid.as_str().to_owned(), parsed.clone());
             if key.status != KeyStatus::Active {
                 continue;
@@ -65,6 +65,9 @@ impl KeyRing {
                 signing.insert(parsed.alg(), (key.priority, parsed));
             }
         }
+        // Encryption first, then by priority, so that every node publishes the same text.
+        published.sort_by(|a, b| (a.0, a.1, &a.2.kid).cmp(&(b.0, b.1, &b.2.kid)));
+        let published: Vec<Jwk> = published.into_iter().map(|(.., jwk)| jwk).collect();
         let jwks = serde_json::to_vec(&serde_json::json!({ "keys": published })).unwrap_or_default();
         Ok(Self {
             signing: signing.into_iter().map(|(alg, (_, key))| (alg, key)).collect(),
@@ -75,20 +78,11 @@ impl KeyRing {
         })
     }
 
-    /// The active key of an algorithm. An RSA key serves its whole family (PS256 with the RS256 key), as in Keycloak 26.4.
+    /// The active key of an algorithm. A key serves the one algorithm it was made for: readers of the JWK set hold a token's `alg`
+    /// against the key's (RFC 7517 §4.4).
     #[must_use]
     pub fn signer(&self, algorithm: Algorithm) -> Option<SigningKey> {
-        if let Some(key) = self.signing.get(&algorithm) {
-            return Some(key.clone());
-        }
-        self.signing.get(&Algorithm::RS256).and_then(|key| key.with_algorithm(algorithm))
-    }
-
-    /// The asymmetric algorithms that the realm can sign with, as discovery lists them.
-    #[must_use]
-    pub fn algorithms(&self) -> Vec<&'static str> {
-        let able = |a: &Algorithm| !a.is_symmetric() && self.signer(*a).is_some();
-        Algorithm::ALL.into_iter().filter(able).map(Algorithm::as_str).collect()
+        self.signing.get(&algorithm).cloned()
     }
 
     /// The key that signs refresh tokens and cookies (Keycloak: HS512).
@@ -120,11 +114,6 @@ impl KeyRing {
     pub fn public_key(&self) -> &str {
         &self.public_key
     }
-}
-
-/// A key under every algorithm it serves: an RSA key six, all others one.
-fn family(key: &SigningKey) -> impl Iterator<Item = SigningKey> + '_ {
-    Algorithm::ALL.into_iter().filter_map(|algorithm| key.with_algorithm(algorithm))
 }
 
 fn parse(key: &RealmKey) -> Result<Option<SigningKey>, BadKey> {

@@ -20,6 +20,7 @@ use crate::pages::{Asset, FrontPage, LOGIN_STATUS_IFRAME, STEP1, STEP2, StaticPa
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
 use crate::respond::html::Surroundings;
+use crate::signer;
 use crate::state::{App, RealmView};
 
 /// What this server's faces can do besides the law itself.
@@ -98,7 +99,7 @@ pub(crate) async fn discovery(
         _ => return respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found"),
     }
     let base = base(&app, &headers, &uri, peer);
-    let document = law::document(&view.records, &base.url, &view.keys.algorithms(), ABILITIES);
+    let document = law::document(&view.records, &base.url, signer::ALGORITHMS, ABILITIES);
     open(respond::raw_json(StatusCode::OK, document), &headers, DISCOVERY_CACHE)
 }
 
@@ -208,4 +209,14 @@ pub(crate) async fn resource(
 /// `/`: says what this server is.
 pub(crate) async fn front(State(app): State<Arc<App>>) -> Response {
     Surroundings::bare(&app).page(StatusCode::OK, &FrontPage { links: Vec::new() })
+}
+
+/// Below `/realms/{realm}/protocol/`, where nothing else answers.
+pub(crate) async fn unknown_protocol(
+    State(app): State<Arc<App>>,
+    Path((realm, protocol, _)): Path<(String, String, String)>,
+) -> Response {
+    let known = protocol == "openid-connect";
+    let text = if known { "HTTP 404 Not Found" } else { "Protocol not found" };
+    view(&app, &realm).await.map_or_else(|refused| refused, |_| respond::generic_error(StatusCode::NOT_FOUND, text))
 }

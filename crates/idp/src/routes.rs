@@ -29,6 +29,7 @@ pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     let legacy = app.config.legacy_auth_prefix;
     let mut router = Router::new()
         .nest("/realms/{realm}", realm())
+        .route("/realms/{realm}/", any(public::realm_info))
         .route("/.well-known/oauth-authorization-server/realms/{realm}", any(public::discovery));
     if legacy {
         router = router.nest("/auth/realms/{realm}", realm());
@@ -75,6 +76,7 @@ fn realm() -> Router<Arc<App>> {
         .route("/.well-known/openid-configuration", any(public::discovery))
         .route("/.well-known/oauth-authorization-server", any(public::discovery))
         .nest("/protocol/openid-connect", protocol())
+        .route("/protocol/{protocol}/{*rest}", any(public::unknown_protocol))
         .nest("/login-actions", login::routes())
 }
 

@@ -172,6 +172,11 @@ impl Call<'_> {
             entropy: &*self.app.entropy,
         };
         let allowed = Allowed::of(opened.client.client());
+        match mint::prepare(self.app, view, opened.client.client()).await {
+            Ok(false) => {}
+            Ok(true) => return Tried::Again,
+            Err(reason) => return Tried::Done(refused(&self.parts.headers, &reason, &allowed)),
+        }
         let tried = match opened.grant {
             GrantType::AuthorizationCode => self.code(view, &cx, opened, progress.tries > 0).await,
             GrantType::RefreshToken => self.refresh(view, &cx, opened).await,

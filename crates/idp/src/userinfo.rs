@@ -6,18 +6,17 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::claims::{Facts, tokens};
 use portcullis_core::client::Client;
 use portcullis_core::oauth::scope;
-use portcullis_jose::Algorithm;
 
 use crate::bearer::{self, BearerPrincipal, Refused};
 use crate::extract::{self, Base, Peer};
 use crate::respond::cors::{self, Allowed};
 use crate::respond::{self, Shield};
-use crate::signer::{Local, Signer as _};
+use crate::signer::{self, Local, Signer as _};
 use crate::state::{App, RealmView};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -129,15 +128,16 @@ async fn answer(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMap, 
         let error = Some(("insufficient_scope", "Missing openid scope"));
         return challenge(view, headers, &Fault { status: StatusCode::FORBIDDEN, error, dpop: false }, &allowed);
     }
-    let Some(mut response) = claims(view, issuer, &principal, scope).await else { return respond::unavailable() };
+    let Some(mut response) = claims(app, view, issuer, &principal).await else { return respond::unavailable() };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     cors::add(&mut response, headers, &allowed, Some(EXPOSED));
     response
 }
 
 /// The claims, signed where the client wants that. `None`: the realm has no key for it.
-async fn claims(view: &RealmView, issuer: &str, principal: &BearerPrincipal<'_>, scope: &str) -> Option<Response> {
+async fn claims(app: &App, view: &RealmView, issuer: &str, principal: &BearerPrincipal<'_>) -> Option<Response> {
     let records = &view.records;
+    let scope = principal.claims.str("scope").unwrap_or_default();
     let scopes = scope::active(records, principal.client, scope).permitted(records, &principal.user);
     let facts = Facts {
         records,
@@ -148,13 +148,19 @@ async fn claims(view: &RealmView, issuer: &str, principal: &BearerPrincipal<'_>,
         scopes: &scopes,
         issuer,
     };
-    let Some(algorithm) = signature(principal.client) else {
+    let Some(name) = signature(principal.client) else {
         return Some(respond::raw_json(StatusCode::OK, tokens::userinfo(&facts, false)));
     };
-    let key = view.keys.signer(Algorithm::parse(algorithm)?)?;
+    let algorithm = signer::algorithm(name)?;
+    let made = signer::ensure(app, view, algorithm).await.ok()?;
+    let newer = if made { app.realm(&records.realm.name).await.ok()? } else { None };
+    let key = newer.as_deref().unwrap_or(view).keys.signer(algorithm)?;
     let signed = Local.sign(&key, "JWT", &tokens::userinfo(&facts, true)).await.ok()?;
     let mut response = respond::raw_json(StatusCode::OK, signed);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jwt"));
+    let out = response.headers_mut();
+    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwt"));
+    // Keycloak 26.4 sends it with JSON only.
+    out.remove(X_FRAME_OPTIONS);
     Some(response)
 }
 

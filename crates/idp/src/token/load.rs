@@ -126,8 +126,8 @@ impl Call<'_> {
         };
         let user = user.ok_or(Reason::InvalidUserCredentials)?;
         progress.accepted = Some(user.id.clone());
-        let settings = &view.records.realm.settings;
-        let owes = required_action::first(settings, &user).is_some() || password::lacks_profile(settings, &user);
+        let realm = &view.records.realm;
+        let owes = required_action::first(&realm.settings, &user).is_some() || password::lacks_profile(realm, &user);
         self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await
     }
 }

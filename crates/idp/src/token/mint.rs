@@ -6,7 +6,7 @@ use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::token::{Answer, Issue, answer};
 use portcullis_jose::{Algorithm, SigningKey, digest};
 
-use crate::signer::{Local, Signer as _};
+use crate::signer::{self, Local, Signer as _};
 use crate::state::{App, RealmView};
 
 const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
@@ -46,13 +46,26 @@ async fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Rea
     })
 }
 
-/// The key of a client's algorithm, else of the realm's.
-fn key(view: &RealmView, client: &Client, attribute: &str) -> Result<SigningKey, Reason> {
+/// Makes sure that the realm can sign what a client wants. `true`: a key was made, so the realm must be loaded again.
+pub(super) async fn prepare(app: &App, view: &RealmView, client: &Client) -> Result<bool, Reason> {
+    let mut made = false;
+    for attribute in [ACCESS_ALGORITHM, ID_ALGORITHM] {
+        let algorithm = algorithm(view, client, attribute)?;
+        made |= signer::ensure(app, view, algorithm).await.map_err(|_| Reason::Unavailable)?;
+    }
+    Ok(made)
+}
+
+fn algorithm(view: &RealmView, client: &Client, attribute: &str) -> Result<Algorithm, Reason> {
     let of_client = client.attribute(attribute).filter(|name| !name.is_empty());
     let name = of_client.unwrap_or(&view.records.realm.settings.default_signature_algorithm);
-    let key = Algorithm::parse(name).filter(|a| !a.is_symmetric()).and_then(|a| view.keys.signer(a));
-    key.ok_or_else(|| {
-        tracing::error!(algorithm = name, client = client.client_id, "the realm has no key for this algorithm");
+    signer::algorithm(name).ok_or_else(|| {
+        tracing::error!(algorithm = name, client = client.client_id, "tokens are not signed with this algorithm");
         Reason::Unavailable
     })
+}
+
+/// The key of a client's algorithm, else of the realm's.
+fn key(view: &RealmView, client: &Client, attribute: &str) -> Result<SigningKey, Reason> {
+    view.keys.signer(algorithm(view, client, attribute)?).ok_or(Reason::Unavailable)
 }

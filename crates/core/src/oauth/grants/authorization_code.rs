@@ -30,10 +30,15 @@ pub fn hash(code: &str) -> [u8; 32] {
     digest::sha256(code.as_bytes())
 }
 
-/// The id under which a code's value lives in `Ephemeral`.
+/// The id under which a code's value lives in `Ephemeral`: the hash in lower-case hex.
 #[must_use]
 pub fn storage_id(hash: &[u8; 32]) -> String {
-    digest::base64url_encode(hash)
+    use std::fmt::Write as _;
+    let mut text = String::with_capacity(64);
+    for byte in hash {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// What was loaded for a code.

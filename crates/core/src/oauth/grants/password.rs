@@ -10,6 +10,7 @@ use crate::oauth::params::Params;
 use crate::oauth::scope;
 use crate::oauth::token::{self, Context, Decision, GrantType};
 use crate::plan::{Lane, Plan, Write};
+use crate::realm::Realm;
 use crate::session::{ClientSession, Grant, UserSession};
 use crate::session_limits;
 use crate::user::User;
@@ -123,10 +124,10 @@ fn give<'a>(
 }
 
 /// Whether a direct grant fails for want of names or e-mail: they are required of users where the realm has `VERIFY_PROFILE`
-/// switched on (Keycloak 26.4's default user profile).
+/// switched on (Keycloak 26.4's default user profile), but not of the administrators in `master`.
 #[must_use]
-pub fn lacks_profile(settings: &crate::realm::RealmSettings, user: &User) -> bool {
-    let asked = settings.required_actions.iter().any(|action| action.alias == "VERIFY_PROFILE" && action.enabled);
+pub fn lacks_profile(realm: &Realm, user: &User) -> bool {
+    let asked = realm.settings.required_actions.iter().any(|action| action.alias == "VERIFY_PROFILE" && action.enabled);
     let names = [user.email.as_deref(), user.settings.first_name.as_deref(), user.settings.last_name.as_deref()];
-    asked && names.iter().any(|name| name.is_none_or(|n| n.trim().is_empty()))
+    asked && realm.name != "master" && names.iter().any(|name| name.is_none_or(|n| n.trim().is_empty()))
 }

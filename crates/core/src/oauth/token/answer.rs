@@ -30,7 +30,8 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
     if let Some(token) = &tokens.id {
         object.text("id_token", token);
     }
-    object.int("not-before-policy", issue.records.realm.settings.not_before);
+    let (realm, client) = (&issue.records.realm.settings, &issue.client.settings);
+    object.int("not-before-policy", realm.not_before.max(client.not_before).max(issue.user.not_before));
     object.text("session_state", issue.session.id.as_str());
     object.text("scope", &issue.scopes.token_scope());
     object.end()
