@@ -1,0 +1,205 @@
+//! Refusals: one named reason, one public answer (RFC 6750 §3, RFC 9457), one line for the operator.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use portcullis_jose::Reject;
+use serde_json::json;
+
+use crate::trace;
+
+/// Carries the trace id of a refusal.
+pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
+
+/// Seconds after which keys may be there again; the default cool-down between two fetches.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// No `Authorization`, or one of another scheme than `Bearer`.
+    NoCredential,
+    /// More than one `Authorization`, or a second token in the query (TE-26).
+    SeveralCredentials,
+    /// The token breaks a rule that every token must keep.
+    Token(Reject),
+    /// A good token of the issuer, but an ID, refresh or other token (TE-25, JW-09).
+    NotAnAccessToken,
+    /// The token is bound to a key (`cnf`) and bearer alone proves no possession (RFC 9449 §7.1).
+    BoundToKey,
+    /// The issuer's keys cannot be had.
+    NoKeys,
+    /// The token lacks a role.
+    MissingRole,
+    /// The token lacks a scope.
+    MissingScope,
+    /// A [`crate::require`] layer or the [`crate::Principal`] extractor ran without a guard around it.
+    NoPrincipal,
+}
+
+impl Reason {
+    /// Its name in snake case, for metrics and records.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NoCredential => "no_credential",
+            Self::SeveralCredentials => "several_credentials",
+            Self::Token(reject) => reject.name(),
+            Self::NotAnAccessToken => "not_an_access_token",
+            Self::BoundToKey => "bound_to_key",
+            Self::NoKeys => "no_keys",
+            Self::MissingRole => "missing_role",
+            Self::MissingScope => "missing_scope",
+            Self::NoPrincipal => "no_principal",
+        }
+    }
+
+    /// What was expected and what came instead, for the operator; nothing of the token is in it.
+    #[must_use]
+    pub fn expected_got(&self) -> String {
+        let fixed = match self {
+            Self::Token(reject) => return reject.expected_got(),
+            Self::NoCredential => "expected a bearer token in Authorization, got none",
+            Self::SeveralCredentials => "expected one credential, got several",
+            Self::NotAnAccessToken => "expected an access token (at+jwt, or claim typ Bearer), got another kind",
+            Self::BoundToKey => "expected a token without cnf, got one that is bound to a key",
+            Self::NoKeys => "expected keys of the issuer, got none",
+            Self::MissingRole => "expected a role, got a token without it",
+            Self::MissingScope => "expected a scope, got a token without it",
+            Self::NoPrincipal => "expected the guard's layer outside, got a request that passed no guard",
+        };
+        fixed.to_owned()
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.public().0
+    }
+
+    /// Status, `error` of RFC 6750 §3.1, and the only text a caller is told.
+    fn public(self) -> (StatusCode, Option<&'static str>, &'static str) {
+        match self {
+            Self::NoCredential => (StatusCode::UNAUTHORIZED, None, "A bearer token is needed."),
+            Self::SeveralCredentials => {
+                (StatusCode::BAD_REQUEST, Some("invalid_request"), "The request has more than one credential.")
+            }
+            Self::Token(_) | Self::NotAnAccessToken | Self::BoundToKey => {
+                (StatusCode::UNAUTHORIZED, Some("invalid_token"), "The access token is not valid here.")
+            }
+            Self::NoKeys => (StatusCode::SERVICE_UNAVAILABLE, None, "Tokens cannot be checked at the moment."),
+            Self::MissingRole | Self::MissingScope => {
+                (StatusCode::FORBIDDEN, Some("insufficient_scope"), "The access token does not allow this.")
+            }
+            Self::NoPrincipal => (StatusCode::INTERNAL_SERVER_ERROR, None, "The server made a mistake."),
+        }
+    }
+}
+
+/// One refusal, for the operator.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Refusal<'a> {
+    /// 32 hexadecimal digits, also in the answer's `Portcullis-Trace`.
+    pub trace: &'a str,
+    /// Why.
+    pub reason: Reason,
+    /// The issuer that the guard trusts.
+    pub issuer: &'a str,
+}
+
+/// Takes every refusal: a log, a counter, a ring. It is called inside the request and must not wait.
+pub trait RefusalSink: Send + Sync {
+    /// One request was refused.
+    fn refused(&self, refusal: &Refusal<'_>);
+}
+
+/// One `tracing` event per refusal, level info, target `portcullis_guard`. The default.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogRefusals;
+
+impl RefusalSink for LogRefusals {
+    fn refused(&self, refusal: &Refusal<'_>) {
+        let (trace, issuer, reason) = (refusal.trace, refusal.issuer, refusal.reason.name());
+        tracing::info!(target: "portcullis_guard", trace, issuer, reason, "refused: {}", refusal.reason.expected_got());
+    }
+}
+
+/// Reports a refusal and makes its answer. `scope` is what a token would have needed (RFC 6750 §3).
+pub(crate) fn refuse(reason: Reason, issuer: &str, scope: Option<&str>, sink: &dyn RefusalSink) -> Response {
+    let trace = trace::new_id();
+    sink.refused(&Refusal { trace: &trace, reason, issuer });
+    let mut response = problem(reason, &trace);
+    let (status, error, description) = reason.public();
+    if !status.is_server_error() {
+        let mut challenge = format!("Bearer realm={}", quoted(issuer));
+        if let Some(error) = error {
+            challenge.push_str(&format!(", error={}, error_description={}", quoted(error), quoted(description)));
+        }
+        if let Some(scope) = scope {
+            challenge.push_str(&format!(", scope={}", quoted(scope)));
+        }
+        let bare = HeaderValue::from_static("Bearer");
+        let challenge = HeaderValue::from_str(&challenge).unwrap_or(bare);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if reason == Reason::NoKeys {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
+/// The answer where the guard's layer is missing: there is no sink to tell, so it is logged here.
+pub(crate) fn refuse_unguarded(reason: Reason, who: &str) -> Response {
+    let trace = trace::new_id();
+    tracing::error!(target: "portcullis_guard", trace, "{who} needs Guard::layer() around it, added after it");
+    problem(reason, &trace)
+}
+
+/// RFC 9457.
+fn problem(reason: Reason, trace: &str) -> Response {
+    let (status, _, detail) = reason.public();
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({
+        "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail, "trace": trace
+    });
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(trace) = HeaderValue::from_str(trace) {
+        headers.insert(TRACE, trace);
+    }
+    response
+}
+
+/// A quoted-string (RFC 9110 §5.6.4); what cannot stand in one becomes `?`.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            ' '..='~' => out.push(c),
+            _ => out.push('?'),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn rfc_9110_5_6_4_nothing_ends_the_string_early() {
+        for (text, expected) in
+            [("a b", "\"a b\""), ("a\"b", "\"a\\\"b\""), ("a\\", "\"a\\\\\""), ("a\r\nb\u{e9}", "\"a??b?\"")]
+        {
+            assert_eq!(quoted(text), expected);
+        }
+    }
+}
