@@ -55,10 +55,7 @@ fn client_secret() -> String {
 /// Keycloak's `ClientRepresentation` without id, secret and collections (Keycloak 26.4 defaults).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(
-    missing_docs,
-    reason = "the members are Keycloak's, documented in its ClientRepresentation"
-)]
+#[expect(missing_docs, reason = "the members are Keycloak's, documented in its ClientRepresentation")]
 pub struct ClientSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -30,9 +30,7 @@ pub struct Groups {
 impl Groups {
     /// From the stored rows.
     pub fn new(groups: impl IntoIterator<Item = Group>) -> Self {
-        Self {
-            by_id: groups.into_iter().map(|g| (g.id.clone(), g)).collect(),
-        }
+        Self { by_id: groups.into_iter().map(|g| (g.id.clone(), g)).collect() }
     }
 
     /// One group.
@@ -64,12 +62,7 @@ impl Groups {
     /// `/staff/engineering`; `/` inside a name is written `~/` (Keycloak 26.4).
     #[must_use]
     pub fn path(&self, id: &GroupId) -> String {
-        let names: Vec<String> = self
-            .lineage(id)
-            .iter()
-            .rev()
-            .map(|g| g.name.replace('/', "~/"))
-            .collect();
+        let names: Vec<String> = self.lineage(id).iter().rev().map(|g| g.name.replace('/', "~/")).collect();
         format!("/{}", names.join("/"))
     }
 }

@@ -5,9 +5,7 @@
 use crate::client::Client;
 use crate::event::Event;
 use crate::group::Group;
-use crate::ids::{
-    ClientUuid, CredentialId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId,
-};
+use crate::ids::{ClientUuid, CredentialId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId};
 use crate::key::{KeyStatus, RealmKey};
 use crate::realm::{Realm, RealmState};
 use crate::role::Role;
@@ -47,10 +45,7 @@ impl Plan {
     /// Nothing to write.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            lane: Lane::Gate,
-            writes: Vec::new(),
-        }
+        Self { lane: Lane::Gate, writes: Vec::new() }
     }
 
     /// Adds one write.

@@ -75,12 +75,7 @@ impl Realm {
     /// The profile in force.
     #[must_use]
     pub fn profile(&self) -> Profile {
-        match self
-            .settings
-            .attributes
-            .get(PROFILE_ATTRIBUTE)
-            .map(String::as_str)
-        {
+        match self.settings.attributes.get(PROFILE_ATTRIBUTE).map(String::as_str) {
             Some("strict") => Profile::Strict,
             _ => Profile::Keycloak,
         }
@@ -125,10 +120,7 @@ fn rs256() -> String {
 /// Keycloak's `RealmRepresentation` without its collections. Lifetimes in seconds. Defaults are those of a new realm (Keycloak 26.4).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(
-    missing_docs,
-    reason = "the members are Keycloak's, documented in its RealmRepresentation"
-)]
+#[expect(missing_docs, reason = "the members are Keycloak's, documented in its RealmRepresentation")]
 pub struct RealmSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,

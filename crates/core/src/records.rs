@@ -38,20 +38,14 @@ impl RealmRecords {
         keys: Vec<RealmKey>,
         clients: Vec<Client>,
     ) -> Self {
-        let client_names = clients
-            .iter()
-            .map(|c| (c.id.clone(), c.client_id.clone()))
-            .collect();
+        let client_names = clients.iter().map(|c| (c.id.clone(), c.client_id.clone())).collect();
         Self {
             realm,
             scopes: scopes.into_iter().map(|s| (s.id.clone(), s)).collect(),
             roles,
             groups,
             keys,
-            clients: clients
-                .into_iter()
-                .map(|c| (c.client_id.clone(), c))
-                .collect(),
+            clients: clients.into_iter().map(|c| (c.client_id.clone(), c)).collect(),
             client_names,
         }
     }
@@ -65,9 +59,7 @@ impl RealmRecords {
     /// A client by Keycloak's `id`.
     #[must_use]
     pub fn client_by_uuid(&self, id: &ClientUuid) -> Option<&Client> {
-        self.client_names
-            .get(id)
-            .and_then(|name| self.clients.get(name))
+        self.client_names.get(id).and_then(|name| self.clients.get(name))
     }
 
     /// All clients, in no order.

@@ -32,9 +32,7 @@ pub struct Roles {
 impl Roles {
     /// From the stored rows.
     pub fn new(roles: impl IntoIterator<Item = Role>) -> Self {
-        Self {
-            by_id: roles.into_iter().map(|r| (r.id.clone(), r)).collect(),
-        }
+        Self { by_id: roles.into_iter().map(|r| (r.id.clone(), r)).collect() }
     }
 
     /// One role.
@@ -46,9 +44,7 @@ impl Roles {
     /// A role by its container (`None`: the realm) and name.
     #[must_use]
     pub fn named(&self, client: Option<&ClientUuid>, name: &str) -> Option<&Role> {
-        self.by_id
-            .values()
-            .find(|r| r.client.as_ref() == client && r.name == name)
+        self.by_id.values().find(|r| r.client.as_ref() == client && r.name == name)
     }
 
     /// All of them, in no order.
@@ -58,10 +54,7 @@ impl Roles {
 
     /// `start` with everything the composites contain. Cycles end by themselves; unknown ids are dropped.
     #[must_use]
-    pub fn expand<'a>(
-        &'a self,
-        start: impl IntoIterator<Item = &'a RoleId>,
-    ) -> BTreeSet<&'a RoleId> {
+    pub fn expand<'a>(&'a self, start: impl IntoIterator<Item = &'a RoleId>) -> BTreeSet<&'a RoleId> {
         let mut seen = BTreeSet::new();
         let mut open: Vec<&RoleId> = start.into_iter().collect();
         while let Some(id) = open.pop() {

@@ -32,8 +32,6 @@ impl ClientScope {
     /// Whether the name shows in the token's `scope` (`include.in.token.scope`, true when absent).
     #[must_use]
     pub fn in_token_scope(&self) -> bool {
-        self.attributes
-            .get("include.in.token.scope")
-            .is_none_or(|v| v == "true")
+        self.attributes.get("include.in.token.scope").is_none_or(|v| v == "true")
     }
 }

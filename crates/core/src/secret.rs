@@ -29,8 +29,7 @@ impl Secret {
     /// Constant-time equality (of equal lengths).
     #[must_use]
     pub fn matches(&self, other: &str) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.as_bytes())
-            .is_ok()
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), other.as_bytes()).is_ok()
     }
 }
 

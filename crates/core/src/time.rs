@@ -16,9 +16,7 @@ impl Now {
     /// From seconds since the epoch.
     #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
-        Self {
-            millis: secs * 1000,
-        }
+        Self { millis: secs * 1000 }
     }
 
     /// Seconds since the epoch (`exp`, `iat`, stored times).
