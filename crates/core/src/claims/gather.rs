@@ -1,5 +1,7 @@
 //! Runs the mappers of a client and its active scopes for one target.
 
+use std::cell::LazyCell;
+
 use serde_json::{Map, Value};
 
 use super::mapper;
@@ -30,7 +32,8 @@ impl Claims {
 #[must_use]
 pub fn gather(facts: &Facts<'_>, target: Target) -> Claims {
     let mappers = mappers(facts);
-    let names = role_names(facts, &mappers);
+    // Most documents carry no roles; the expansion of composites is the dearest part.
+    let names = LazyCell::new(|| role_names(facts, &mappers));
     let mut claims = Claims::default();
     for mapper in mappers.iter().filter(|m| target.wants(m)) {
         mapper::apply(mapper, facts, &names, target, &mut claims);

@@ -1,5 +1,6 @@
 //! Keycloak's protocol mapper types. A type that is not listed writes nothing.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
@@ -12,10 +13,10 @@ use crate::mapper::ProtocolMapper;
 use crate::realm::Profile;
 use crate::user::User;
 
-pub(super) fn apply(
+pub(super) fn apply<F: FnOnce() -> RoleNames>(
     mapper: &ProtocolMapper,
     facts: &Facts<'_>,
-    roles: &RoleNames,
+    roles: &LazyCell<RoleNames, F>,
     target: Target,
     claims: &mut Claims,
 ) {

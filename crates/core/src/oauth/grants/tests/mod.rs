@@ -1,6 +1,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the writes it names")]
 
 mod codes;
+mod interleavings;
 mod passwords;
 mod refreshes;
 
