@@ -197,7 +197,6 @@ impl TestServer {
     }
 
     /// The routes, for tests that call them without a socket.
-    #[must_use]
     pub fn router(&self) -> Router {
         self.idp.router()
     }

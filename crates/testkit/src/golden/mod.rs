@@ -56,7 +56,7 @@ pub async fn run_at(
 ) -> Result<Report> {
     let expected = report::Expected::load()?;
     let mut report = Report { faults: expected.faults(&names()?, &page()?), ..Report::default() };
-    let mut replayer = replay::Replayer::new(base, pace)?;
+    let mut replayer = replay::Replayer::new(base, pace, expected.added_headers.clone())?;
     for scenario in data::scenarios(filter)? {
         tell(&scenario.name);
         let verdicts = replayer.run(&scenario).await;

@@ -30,12 +30,14 @@ pub(crate) struct Replayer {
     statics: BTreeMap<String, Vec<u8>>,
     token: Option<(i64, String)>,
     listener: Option<Listener>,
+    /// Header lines that the server may send beyond Keycloak's: (name, start of the value).
+    added_headers: Vec<(String, String)>,
     /// Realms whose import a shared scenario left clean.
     clean: Vec<String>,
 }
 
 impl Replayer {
-    pub(crate) fn new(base: &str, pace: Arc<dyn Pace>) -> Result<Self> {
+    pub(crate) fn new(base: &str, pace: Arc<dyn Pace>, added_headers: Vec<(String, String)>) -> Result<Self> {
         let base = base.trim_end_matches('/').to_owned();
         Ok(Self {
             server: Connection::to(&base)?,
@@ -44,6 +46,7 @@ impl Replayer {
             statics: data::keys()?,
             token: None,
             listener: None,
+            added_headers,
             clean: Vec::new(),
         })
     }
@@ -210,7 +213,11 @@ impl Replayer {
         if !exchange.has("accept") {
             exchange = exchange.header("Accept", "*/*");
         }
-        let answer = self.server.send(&exchange).await?;
+        let mut answer = self.server.send(&exchange).await?;
+        answer.headers.retain(|(name, value)| {
+            let mut added = self.added_headers.iter();
+            !added.any(|(n, start)| n.eq_ignore_ascii_case(name) && value.starts_with(start))
+        });
         if let Some(name) = jar_name {
             let jar = context.jars.entry(name.to_owned()).or_default();
             jar.update(&answer);

@@ -64,6 +64,9 @@ pub struct Report {
 pub(crate) struct Expected {
     pending: BTreeSet<String>,
     by_design: BTreeMap<String, String>,
+    /// Header lines sent beyond Keycloak's: (name, start of the value).
+    pub(crate) added_headers: Vec<(String, String)>,
+    reasons: BTreeSet<String>,
 }
 
 impl Expected {
@@ -73,13 +76,23 @@ impl Expected {
 
     fn read(pending: &[String], differences: &[String]) -> Result<Self> {
         let mut by_design = BTreeMap::new();
+        let mut added_headers = Vec::new();
+        let mut reasons = BTreeSet::new();
         for line in differences {
             let Some((step, reason)) = line.rsplit_once(" -> ") else {
                 bail!("differences.txt: {line:?} is not `scenario#step -> reason`");
             };
+            reasons.insert(reason.trim().to_owned());
+            if let Some(header) = step.strip_prefix('+') {
+                let Some((name, start)) = header.split_once(": ") else {
+                    bail!("differences.txt: {line:?} is not `+header: start of value -> reason`");
+                };
+                added_headers.push((name.to_owned(), start.trim().to_owned()));
+                continue;
+            }
             by_design.insert(step.trim().to_owned(), reason.trim().to_owned());
         }
-        Ok(Self { pending: pending.iter().cloned().collect(), by_design })
+        Ok(Self { pending: pending.iter().cloned().collect(), by_design, added_headers, reasons })
     }
 
     fn standing(&self, scenario: &str, name: &str, verdict: &Verdict) -> Standing {
@@ -101,16 +114,17 @@ impl Expected {
         for line in self.pending.iter().filter(|l| !known.contains(*l)) {
             out.push(format!("pending.txt: no step is called {line}"));
         }
-        for (step, reason) in &self.by_design {
+        for step in self.by_design.keys() {
             if !known.contains(step) {
                 out.push(format!("differences.txt: no step is called {step}"));
             }
             if self.pending.contains(step) {
                 out.push(format!("{step} stands in both lists"));
             }
-            if !page.contains(&format!("`{reason}`")) {
-                out.push(format!("differences.md does not explain `{reason}`"));
-            }
+        }
+        let unexplained = |r: &&String| !page.contains(&format!("`{r}`"));
+        for reason in self.reasons.iter().filter(unexplained) {
+            out.push(format!("differences.md does not explain `{reason}`"));
         }
         out
     }
@@ -300,7 +314,12 @@ mod tests {
             let name = format!("{scenario}#{step}");
             assert_eq!(lists.standing(scenario, &name, &verdict), want, "{name} {verdict:?}");
         }
-        assert!(Expected::read(&[], &["a/x#own".to_owned()]).is_err());
+        for bad in ["a/x#own", "+vary -> why"] {
+            assert!(Expected::read(&[], &[bad.to_owned()]).is_err(), "{bad}");
+        }
+        let added = expected(&[], &["+vary: Ori -> why"]);
+        assert_eq!(added.added_headers, [("vary".to_owned(), "Ori".to_owned())]);
+        assert_eq!(added.faults(&BTreeSet::new(), "").len(), 1);
     }
 
     #[test]

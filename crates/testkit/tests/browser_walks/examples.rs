@@ -1,0 +1,55 @@
+//! The tests that the SDK and the examples bring along, against this server: what `cargo xtask test` prepares, run here.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::stage::idp::Idp;
+use crate::stage::{root, target};
+
+/// Runs a program to its end and gives what it printed.
+async fn output(mut command: Command) -> Result<(bool, String)> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let done = tokio::task::spawn_blocking(move || command.output()).await?;
+    let done = done.with_context(|| format!("{program} does not start"))?;
+    let text = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    Ok((done.status.success(), text))
+}
+
+fn needs(path: &Path, told: &str) -> Result<()> {
+    ensure!(path.exists(), "{} is missing: run `cargo xtask test`, or {told}", path.display());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_example_walks_against_this_server() -> Result<()> {
+    let python = target().join("venv/bin/python");
+    let told = "`python3 -m venv target/venv && target/venv/bin/pip install -r examples/login-and-api/backend/requirements.txt`";
+    needs(&python, told)?;
+    let folder = root().join("examples/login-and-api");
+    let realm = serde_json::from_slice(&std::fs::read(folder.join("realm.json"))?)?;
+    let idp = Idp::start(&realm).await?;
+    let mut walk = Command::new(python);
+    walk.arg("test.py").arg(&idp.base).current_dir(&folder);
+    let (ended_well, text) = output(walk).await?;
+    let last = text.lines().rfind(|line| line.ends_with(" failed")).unwrap_or_default();
+    let passed: Option<u32> = last.split_once(" passed, 0 failed").and_then(|(count, _)| count.parse().ok());
+    assert!(ended_well && passed.is_some_and(|count| count >= 30), "{text}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_sdks_own_tests_pass() -> Result<()> {
+    let folder = root().join("sdk");
+    needs(&folder.join("node_modules"), "`npm ci` in sdk")?;
+    let mut tests = Command::new("npm");
+    tests.arg("test").current_dir(&folder);
+    let (ended_well, text) = output(tests).await?;
+    let count = |name: &str| {
+        let line = text.lines().find_map(|l| l.trim_start_matches(['#', 'ℹ', ' ']).strip_prefix(name));
+        line.and_then(|l| l.trim().parse::<u32>().ok())
+    };
+    assert!(ended_well && count("fail ") == Some(0) && count("pass ").is_some_and(|n| n >= 20), "{text}");
+    Ok(())
+}
