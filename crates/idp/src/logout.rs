@@ -72,10 +72,16 @@ async fn by_browser(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable>
         Ok(valid) => valid,
         Err(refusal) => return Ok(refused(cx, refusal)),
     };
+    // Keycloak 26.4 answers a posted logout with the headers of a page.
+    let answer = browser_logout(cx, &valid).await?;
+    Ok(if visit.method == Method::POST { login::as_page(cx, answer) } else { answer })
+}
+
+async fn browser_logout(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response, Unavailable> {
     let sso = Sso::current(cx).await?;
     let browser = sso.as_ref().map(|s| s.session.id.clone());
-    match logout::consent(&valid, browser.as_ref()) {
-        Consent::Needed => ask(cx, &valid).await,
+    match logout::consent(valid, browser.as_ref()) {
+        Consent::Needed => ask(cx, valid).await,
         Consent::Needless => {
             Ok(gone(cx, valid.redirect.as_ref().map(|r| r.as_str()), valid.state.as_deref(), HeaderMap::new()))
         }

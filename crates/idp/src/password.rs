@@ -19,16 +19,17 @@ use portcullis_core::secret::Secret;
 use portcullis_core::user::Credential;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-pub use encoding::{BadCredential, HashedPassword, check_stored};
+pub use encoding::HashedPassword;
 use encoding::Stored;
+pub(crate) use encoding::check_stored;
 use kdf::Workspace;
 use queue::{Full, Queue, Ticket};
 
 /// Longest password in bytes. Longer ones are refused before anything is looked up or hashed (DS-09), never cut (P-20).
-pub const MAX_PASSWORD: usize = 4096;
+pub(crate) const MAX_PASSWORD: usize = 4096;
 
 /// How long a password waits for a free thread (DS-08).
-pub const MAX_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Why nothing was hashed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -223,7 +224,11 @@ fn run(job: Job, workspace: &mut Workspace, counters: &Counters) {
             };
             let text = password.expose();
             // Hashes of moved-in users were made of the bytes as typed, ours of the composed form: try both where they differ.
-            let ok = if is_nfc(text) { fits(text) } else { fits(&Secret::new(composed(text)).expose().to_owned()) || fits(text) };
+            let ok = if is_nfc(text) {
+                fits(text)
+            } else {
+                fits(&Secret::new(composed(text)).expose().to_owned()) || fits(text)
+            };
             let ok = ok && !text.is_empty();
             Done::Compared(Verdict { ok, upgrade_wanted: ok && target.is_some_and(|s| !s.is_current()) })
         }

@@ -18,7 +18,8 @@ pub const MAX_NAME: usize = 255;
 /// The one spelling of a login name: NFKC, lower case, without blanks around (EN-08).
 #[must_use]
 pub fn canonical(name: &str) -> String {
-    name.trim().nfkc().flat_map(char::to_lowercase).collect::<String>().trim().to_owned()
+    let lower: String = name.trim().nfkc().flat_map(char::to_lowercase).collect();
+    lower.nfkc().collect::<String>().trim().to_owned()
 }
 
 /// Whose failures are counted.

@@ -334,4 +334,4 @@ impl Restart {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

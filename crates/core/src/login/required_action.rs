@@ -66,15 +66,11 @@ fn priority(settings: &RealmSettings, alias: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::tests_support::{realm_settings, user};
+    use crate::claims::fixture;
 
     #[test]
     fn az_30_owed_actions_come_in_the_realms_order() {
-        let with = |json: serde_json::Value| {
-            let mut settings = realm_settings();
-            settings.required_actions = serde_json::from_value(json).unwrap();
-            settings
-        };
+        let with = |json: serde_json::Value| fixture::realm(serde_json::json!({ "requiredActions": json })).settings;
         let realm = with(serde_json::json!([
             {"alias": "VERIFY_EMAIL", "enabled": true, "priority": 50},
             {"alias": "UPDATE_PASSWORD", "enabled": true, "priority": 30},
@@ -87,12 +83,12 @@ mod tests {
             (vec!["TERMS", "VERIFY_EMAIL"], Some(RequiredAction::VerifyEmail)),
             (vec!["UNKNOWN"], Some(RequiredAction::Other("UNKNOWN".to_owned()))),
         ] {
-            let mut user = user("u");
+            let mut user = fixture::user();
             user.settings.required_actions = owed.into_iter().map(str::to_owned).collect();
             assert_eq!(first(&realm, &user), expected);
         }
-        let mut user = user("u");
-        user.email = Some("u@example.test".to_owned());
+        let mut user = fixture::user();
+        user.settings.email_verified = false;
         let mut realm = realm;
         realm.verify_email = true;
         assert_eq!(first(&realm, &user), Some(RequiredAction::VerifyEmail));

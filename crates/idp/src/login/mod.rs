@@ -82,5 +82,5 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/authenticate", any(authenticate::endpoint))
         .route("/required-action", any(required_action::endpoint))
         .route("/restart", get(restart::endpoint))
-        .fallback(page::not_found)
+        .route("/{*rest}", any(page::not_found))
 }

@@ -18,7 +18,7 @@ pub struct HashedPassword {
 
 /// Why a stored password cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum BadCredential {
+pub(crate) enum BadCredential {
     /// Not the JSON of a password credential.
     #[error("malformed {0}")]
     Malformed(&'static str),
@@ -34,7 +34,7 @@ pub enum BadCredential {
 ///
 /// # Errors
 /// [`BadCredential`].
-pub fn check_stored(secret_data: &str, credential_data: &str) -> Result<(), BadCredential> {
+pub(crate) fn check_stored(secret_data: &str, credential_data: &str) -> Result<(), BadCredential> {
     Stored::parse(secret_data, credential_data).map(|_| ())
 }
 

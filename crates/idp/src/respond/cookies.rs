@@ -58,7 +58,9 @@ pub(crate) fn delete_if_sent(request: &HeaderMap, headers: &mut HeaderMap, realm
 
 fn is_sent(request: &HeaderMap, name: &str) -> bool {
     let lines = request.get_all(http::header::COOKIE).iter().filter_map(|h| h.to_str().ok());
-    lines.flat_map(|line| line.split(';')).any(|pair| pair.trim_matches(' ').split_once('=').is_some_and(|(key, _)| key == name))
+    lines
+        .flat_map(|line| line.split(';'))
+        .any(|pair| pair.trim_matches(' ').split_once('=').is_some_and(|(key, _)| key == name))
 }
 
 fn append(headers: &mut HeaderMap, text: &str) {
@@ -83,4 +85,64 @@ pub(crate) fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(lines: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(http::header::COOKIE, HeaderValue::from_static(line));
+        }
+        headers
+    }
+
+    #[test]
+    fn cookies_are_written_as_keycloak_writes_them() {
+        let mut headers = HeaderMap::new();
+        let own = |max_age, http_only| Attributes { max_age, http_only };
+        set(&mut headers, "demo", true, AUTH_SESSION_ID, "v", own(None, true));
+        set(&mut headers, "demo", true, KC_AUTH_SESSION_HASH, "v", own(Some(60), false));
+        set(&mut headers, "demo", false, KC_RESTART, "v", own(None, true));
+        delete(&mut headers, "demo", KC_RESTART);
+        let lines: Vec<_> = headers.get_all(http::header::SET_COOKIE).iter().map(|v| v.to_str().unwrap()).collect();
+        assert_eq!(
+            lines,
+            [
+                "AUTH_SESSION_ID=v;Version=1;Path=/realms/demo/;Secure;HttpOnly;SameSite=None",
+                "KC_AUTH_SESSION_HASH=v;Version=1;Path=/realms/demo/;Max-Age=60;Secure;SameSite=None",
+                "KC_RESTART=v;Version=1;Path=/realms/demo/;HttpOnly;SameSite=Lax",
+                "KC_RESTART=;Version=1;Path=/realms/demo/;Max-Age=0",
+            ]
+        );
+    }
+
+    #[test]
+    fn se_10_se_11_tossed_and_odd_cookies_are_none() {
+        for (lines, found) in [
+            (&["A=1; KC_RESTART=x"][..], Some("x")),
+            (&["A=1", "KC_RESTART=x"], Some("x")),
+            (&["KC_RESTART=x; KC_RESTART=y"], None),
+            (&["KC_RESTART=x", "KC_RESTART=x"], None),
+            (&["=KC_RESTART=x"], None),
+            (&["KC_RESTART"], None),
+            (&["kc_restart=x"], None),
+            (&["XKC_RESTART=x"], None),
+        ] {
+            assert_eq!(get(&request(lines), KC_RESTART), found, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_cookies_that_came_are_deleted() {
+        for (lines, deleted) in
+            [(&["KC_RESTART=x"][..], 1), (&["KC_RESTART=x; KC_RESTART=y"], 1), (&["A=KC_RESTART=x"], 0)]
+        {
+            let mut headers = HeaderMap::new();
+            delete_if_sent(&request(lines), &mut headers, "demo", KC_RESTART);
+            assert_eq!(headers.len(), deleted, "{lines:?}");
+        }
+    }
 }
