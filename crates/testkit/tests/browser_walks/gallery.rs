@@ -93,7 +93,7 @@ async fn look(person: &Person, base: &str, number: usize, sample: &Sample) -> Re
                 document.documentElement.scrollWidth <= innerWidth,
                 [...document.styleSheets].length > 0,
                 document.title !== '' && document.querySelectorAll('h1').length === 1,
-                [...document.querySelectorAll('input:not([type=hidden]):not([type=submit])')].every((i) => i.labels.length > 0),
+                [...document.querySelectorAll('input:not([type=submit])')].every((i) => !i.checkVisibility() || i.labels.length > 0),
             ]",
             Vec::new(),
         )

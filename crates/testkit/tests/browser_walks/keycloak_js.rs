@@ -77,7 +77,7 @@ async fn a_logout_in_another_tab_is_seen(person: &Person, here: &str) -> Result<
     page.switch_to_window(first).await?;
     person.see("#status[data-ended='true']").await?;
     person.read("status", "anonymous").await?;
-    let said = page.execute_async(ASK_THE_FRAME, vec![Value::from("the session that ended")]).await?;
+    let said = page.execute_async(ASK_THE_FRAME, vec![Value::from("another-session")]).await?;
     assert_eq!(said, json!("changed"));
     Ok(())
 }

@@ -19,15 +19,15 @@ fn read(file: &Path) -> Result<Value> {
     Ok(serde_json::from_str(&text)?)
 }
 
-/// That `library` stands there as published: the version that package.json wants, from the archive whose hash the lock file
-/// pins, and no patch step in between.
+/// That `library` stands there as published: the version of the lock file, from the archive whose hash it pins, and no
+/// patch step in between.
 pub(crate) fn is_unmodified(library: &str) -> Result<()> {
     let folder = folder();
     let place = format!("node_modules/{library}");
     let installed = read(&folder.join("node_modules/.package-lock.json"))?;
     let (wanted, locked) = (read(&folder.join("package.json"))?, read(&folder.join("package-lock.json"))?);
     let package = read(&folder.join(&place).join("package.json"))?;
-    ensure!(wanted["dependencies"][library] == package["version"], "{library}: {}", package["version"]);
+    ensure!(locked["packages"][&place]["version"] == package["version"], "{library}: {}", package["version"]);
     let (pinned, found) = (&locked["packages"][&place]["integrity"], &installed["packages"][&place]["integrity"]);
     ensure!(pinned.is_string() && pinned == found, "{library}: {pinned} {found}");
     ensure!(wanted["scripts"].is_null(), "a script of package.json may change what was installed");
