@@ -95,7 +95,8 @@ impl Guard {
     /// A token that no key could save is refused without a call to anybody.
     fn without_keys(&self, token: &str, now: i64) -> Verdict {
         match self.verify(token, &KeySet::default(), now) {
-            Err(Reason::Token(Reject::UnknownKey)) => Verdict::Fetch,
+            Err(Reason::Token(Reject::UnknownKey)) if self.names_our_issuer(token) => Verdict::Fetch,
+            Err(Reason::Token(Reject::UnknownKey)) => Verdict::Refuse(Reason::Token(Reject::WrongIssuer)),
             Err(reason) => Verdict::Refuse(reason),
             // No key verified anything.
             Ok(_) => Verdict::Refuse(Reason::NoKeys),
@@ -122,9 +123,15 @@ impl Guard {
 
     /// Whether the token names a key that nobody here has seen, and our issuer: only then is a fetch worth it (DS-10).
     fn may_be_new(&self, token: &str, keys: &KeySet) -> bool {
-        let Ok(parsed) = jws::parse(token, self.0.profile.limits()) else { return false };
-        let new_kid = parsed.header().kid.as_deref().is_some_and(|kid| !keys.has_kid(kid));
-        new_kid && parsed.unverified_issuer() == Some(self.0.profile.issuer())
+        let parsed = jws::parse(token, self.0.profile.limits()).ok();
+        let kid = parsed.as_ref().and_then(|p| p.header().kid.as_deref());
+        kid.is_some_and(|kid| !keys.has_kid(kid)) && self.names_our_issuer(token)
+    }
+
+    /// What the token says of itself, unverified: good for refusing only.
+    fn names_our_issuer(&self, token: &str) -> bool {
+        let parsed = jws::parse(token, self.0.profile.limits());
+        parsed.is_ok_and(|p| p.unverified_issuer() == Some(self.0.profile.issuer()))
     }
 }
 

@@ -1,0 +1,8 @@
+//! The guard from outside: whole requests through an axum router, each attack with its honest twin.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+mod keys;
+mod remembered;
+mod rights;
+mod tokens;
