@@ -24,7 +24,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("portcullis-gateway", &["portcullis-client", "portcullis-guard", "portcullis-store", "portcullis-core"]),
     ("portcullis-users", &["portcullis-client", "portcullis-guard", "portcullis-store", "portcullis-core"]),
 ];
-const ANYTHING: [&str; 4] = ["portcullis", "portcullis-testkit", "portcullis-bench", "xtask"];
+const ANYTHING: [&str; 5] = ["portcullis", "portcullis-testkit", "portcullis-bench", "portcullis-fuzz", "xtask"];
 /// Outside crate and the one room that may pull it.
 const OWNED: [(&str, &str); 4] = [
     ("rusqlite", "portcullis-store"),
