@@ -183,7 +183,7 @@ pub(crate) async fn status_iframe_init(
     respond::empty(if permitted { StatusCode::NO_CONTENT } else { StatusCode::FORBIDDEN })
 }
 
-/// `/resources/{version}/...`: style and images. Only under the current version they may be kept.
+/// `/resources/{version}/login/...`: style and images. Only under the current version they may be kept.
 pub(crate) async fn resource(
     State(app): State<Arc<App>>,
     Path((version, path)): Path<(String, String)>,

@@ -42,7 +42,7 @@ pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
         }
     }
     router = router
-        .route("/resources/{version}/{*path}", get(public::resource))
+        .route("/resources/{version}/login/{*path}", get(public::resource))
         .route("/", get(public::front))
         .fallback(not_found);
     if part != Part::Whole {
