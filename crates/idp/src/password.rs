@@ -19,7 +19,7 @@ use portcullis_core::secret::Secret;
 use portcullis_core::user::Credential;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-pub use encoding::HashedPassword;
+pub(crate) use encoding::HashedPassword;
 use encoding::Stored;
 pub(crate) use encoding::check_stored;
 use kdf::Workspace;
@@ -224,11 +224,7 @@ fn run(job: Job, workspace: &mut Workspace, counters: &Counters) {
             };
             let text = password.expose();
             // Hashes of moved-in users were made of the bytes as typed, ours of the composed form: try both where they differ.
-            let ok = if is_nfc(text) {
-                fits(text)
-            } else {
-                fits(&Secret::new(composed(text)).expose().to_owned()) || fits(text)
-            };
+            let ok = if is_nfc(text) { fits(text) } else { fits(Secret::new(composed(text)).expose()) || fits(text) };
             let ok = ok && !text.is_empty();
             Done::Compared(Verdict { ok, upgrade_wanted: ok && target.is_some_and(|s| !s.is_current()) })
         }

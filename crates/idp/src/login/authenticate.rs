@@ -134,6 +134,8 @@ async fn accept(
     if let Some(login) = flow.tab.login_mut() {
         login.stage = stage;
     }
-    flows::rename(cx, &mut flow).await?;
+    if !flows::rename(cx, &mut flow).await? {
+        return Ok(steps::over(cx, flow));
+    }
     steps::proceed(cx, flow, Say::default()).await
 }

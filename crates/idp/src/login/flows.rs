@@ -112,16 +112,20 @@ pub(crate) async fn close(cx: &Cx<'_>, flow: &mut Flow) -> Result<Closed, Unavai
     Ok(Closed::TabsLeft)
 }
 
-/// Gives the tab a new id: who knew the old one knows nothing of what was proven since (SE-01).
-pub(crate) async fn rename(cx: &Cx<'_>, flow: &mut Flow) -> Result<(), Unavailable> {
+/// Gives the tab a new id: who knew the old one knows nothing of what was proven since (SE-01). `false` when another
+/// request did so first: one form is one login.
+pub(crate) async fn rename(cx: &Cx<'_>, flow: &mut Flow) -> Result<bool, Unavailable> {
     let old = tab_key(cx, &flow.browser.id, &flow.tab.id);
     let fresh = Tab::new(flow.tab.purpose.clone(), flow.tab.expires_at, cx.app.entropy.as_ref());
-    cx.app.ephemeral.take(&old, cx.now).await.map_err(|_| Unavailable)?;
+    if cx.app.ephemeral.take(&old, cx.now).await.map_err(|_| Unavailable)?.is_none() {
+        return Ok(false);
+    }
     flow.browser.browser.remove(&flow.tab.id);
     flow.browser.browser.add(&fresh.id, fresh.expires_at);
     flow.tab = fresh;
     save_browser(cx, &flow.browser).await?;
-    save(cx, flow).await
+    save(cx, flow).await?;
+    Ok(true)
 }
 
 /// Forgets the browser with all its tabs: they are reached through it only.

@@ -58,7 +58,7 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
     let code = mint_code(cx, client, &session, &what).await?;
     sso::set_cookies(cx, jar, &session).map_err(|_| Unavailable)?;
     if what.proof.fresh {
-        set_login_cookies(cx, jar, &session, &what).await?;
+        set_login_cookies(cx, jar, &session).await?;
     }
     let issuer = cx.issuer();
     let keycloak = cx.view.records.realm.profile() == Profile::Keycloak;
@@ -191,12 +191,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Remembered name, and the device where failures are counted.
-async fn set_login_cookies(
-    cx: &Cx<'_>,
-    jar: &mut HeaderMap,
-    session: &UserSession,
-    what: &Issue<'_>,
-) -> Result<(), Unavailable> {
+async fn set_login_cookies(cx: &Cx<'_>, jar: &mut HeaderMap, session: &UserSession) -> Result<(), Unavailable> {
     let (realm, secure) = (cx.realm_name(), cx.base.secure);
     let year = Attributes { max_age: Some(REMEMBER_SECONDS), http_only: true };
     let user = cx.app.db.user(&cx.view.records.realm.id, &session.user).await.map_err(|_| Unavailable)?;

@@ -22,10 +22,10 @@ pub(crate) async fn start(cx: &Cx<'_>, valid: ValidAuthorize) -> Response {
 }
 
 async fn begin(cx: &Cx<'_>, valid: &ValidAuthorize) -> Result<Response, Unavailable> {
-    if let Some(sso) = Sso::current(cx).await? {
-        if let Some(response) = with_session(cx, valid, Some(sso)).await? {
-            return Ok(response);
-        }
+    if let Some(sso) = Sso::current(cx).await?
+        && let Some(response) = with_session(cx, valid, Some(sso)).await?
+    {
+        return Ok(response);
     }
     // Nobody is logged in, or the session ended under our hands.
     let response = with_session(cx, valid, None).await?;

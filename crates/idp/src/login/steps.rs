@@ -72,6 +72,15 @@ pub(super) async fn proceed(cx: &Cx<'_>, mut flow: Flow, say: Say) -> Result<Res
     }
 }
 
+/// Another request ended this tab first: the client shall ask anew.
+pub(super) fn over(cx: &Cx<'_>, flow: Flow) -> Response {
+    let Some(login) = flow.tab.login() else { return page::invalid_code(cx) };
+    match law::revalidate(&cx.view.records, &cx.base.url, &login.request) {
+        Ok(valid) => tell_client(cx, valid.redirect().clone(), login, Reason::AuthenticationExpired),
+        Err(refusal) => authorize::refuse(cx, refusal, None),
+    }
+}
+
 fn tell_client(
     cx: &Cx<'_>,
     to: portcullis_core::oauth::redirect_uri::MatchedRedirectUri,
