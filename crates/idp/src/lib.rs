@@ -32,7 +32,7 @@ use axum::Router;
 pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
 pub use keys::{BadKey, KeyRing};
-pub use password::PasswordPool;
+pub use password::{PasswordPool, PoolFigures};
 pub use state::{Deps, IdpConfig, RealmView};
 
 use state::App;
@@ -64,6 +64,12 @@ impl Idp {
         let app = Arc::new(App::new(deps, pages));
         app.db.finish_removals().await.map_err(|e| StartError::Storage(e.to_string()))?;
         Ok(Self { app })
+    }
+
+    /// What the password threads did so far.
+    #[must_use]
+    pub fn password_figures(&self) -> PoolFigures {
+        self.app.passwords.figures()
     }
 
     /// Every route of the face.
