@@ -89,11 +89,12 @@ async fn browser_logout(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response
             let session = browser.clone().or_else(|| valid.hint.as_ref().and_then(|h| h.session.clone()));
             let client = valid.client.map(|c| c.id.clone());
             let mut jar = HeaderMap::new();
-            if flows::browser(cx).await?.is_none() {
-                flows::new_browser(cx, &mut jar, false);
+            // The restart cookie goes with the flow that it would restart (Keycloak 26.4).
+            match flows::browser(cx).await? {
+                Some(_) => restart::delete_cookie(cx, &mut jar),
+                None => _ = flows::new_browser(cx, &mut jar, false),
             }
             end(cx, session.as_ref(), client).await?;
-            restart::delete_cookie(cx, &mut jar);
             login::forget(cx, &mut jar).await?;
             Ok(gone(cx, valid.redirect.as_ref().map(|r| r.as_str()), valid.state.as_deref(), jar))
         }
