@@ -1,126 +1,80 @@
-//! Tests of what is not Rust: the SDK and the examples.
+//! What the tests of the SDK, the foreign clients and the examples need installed beside themselves: npm packages and a Python
+//! environment. The tests run with cargo's own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
 
-use crate::keycloak::wait_for;
-use crate::shell::{Shell, cargo, command};
+use crate::shell::{Shell, command};
 
-/// `npm test` in every folder whose package.json has such a script.
-pub(crate) fn npm(shell: &Shell) -> Result<()> {
-    for folder in folders(shell)? {
-        let Ok(text) = fs::read_to_string(folder.join("package.json")) else {
-            continue;
-        };
-        let package: Value = serde_json::from_str(&text)?;
-        if package.pointer("/scripts/test").is_none() {
-            continue;
-        }
-        let name = shown(shell, &folder);
-        if folder.join("package-lock.json").exists() {
-            let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
-            install.current_dir(&folder);
-            shell.run(&format!("npm ci in {name}"), install)?;
-        }
-        let mut test = command("npm", &["test"]);
-        test.current_dir(&folder);
-        shell.run(&format!("npm test in {name}"), test)?;
+/// Folders with a `package-lock.json`.
+const NPM: [&str; 2] = ["sdk", "crates/testkit/clients"];
+
+/// Installs what is not there yet.
+pub(crate) fn prepare(shell: &Shell) -> Result<()> {
+    for folder in NPM {
+        npm(shell, folder)?;
     }
-    Ok(())
+    python(shell)
 }
 
-/// `test.py BASE` of every example, against a fresh identity provider with the example's realm.
-pub(crate) fn python(shell: &Shell) -> Result<()> {
-    for folder in folders(shell)? {
-        let (test, realm) = (folder.join("test.py"), folder.join("realm.json"));
-        if !test.exists() || !realm.exists() {
-            continue;
-        }
-        let name = shown(shell, &folder);
-        let python = environment(shell, &folder)?;
-        let server = Server::start(shell, &realm)?;
-        let mut walk = command(&python.to_string_lossy(), &[]);
-        walk.arg(test).arg(&server.base).current_dir(&folder);
-        shell.run(&format!("test.py in {name}"), walk)?;
+/// `npm ci`, unless what is installed is younger than the lock file.
+fn npm(shell: &Shell, name: &str) -> Result<()> {
+    let folder = shell.root.join(name);
+    let (wanted, installed) = (folder.join("package-lock.json"), folder.join("node_modules/.package-lock.json"));
+    let title = format!("npm packages of {name}");
+    if age(&installed)? > age(&wanted)? {
+        println!("{title}: up to date");
+        return Ok(());
     }
-    Ok(())
+    let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
+    install.current_dir(&folder);
+    shell.run(&title, install)
 }
 
-/// A virtual environment with the example's requirements, kept under the target folder.
-fn environment(shell: &Shell, folder: &Path) -> Result<PathBuf> {
-    let name = shown(shell, folder);
-    let home = shell.target.join("python").join(name.replace('/', "-"));
-    let python = home.join("bin/python");
-    if !python.exists() {
-        let mut make = command("python3", &["-m", "venv"]);
-        make.arg(&home);
-        shell.run(&format!("python environment for {name}"), make)?;
-    }
-    let places = [folder.join("requirements.txt"), folder.join("backend/requirements.txt")];
-    if let Some(list) = places.into_iter().find(|p| p.exists()) {
-        let mut install = command(&python.to_string_lossy(), &["-m", "pip", "install", "-q", "-r"]);
-        install.arg(list);
-        shell.run(&format!("python packages for {name}"), install)?;
-    }
-    Ok(python)
-}
-
-struct Server {
-    child: Child,
-    base: String,
-}
-
-impl Server {
-    fn start(shell: &Shell, realm: &Path) -> Result<Self> {
-        shell.run("build portcullis", cargo(&["build", "--quiet", "-p", "portcullis"]))?;
-        let program = shell.target.join("debug/portcullis");
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut run = command(&program.to_string_lossy(), &["idp", "--in-memory", "--listen"]);
-        run.arg(format!("127.0.0.1:{port}"));
-        run.arg("--import").arg(realm);
-        let log = fs::File::create(shell.target.join("example-server.log"))?;
-        run.stdout(log.try_clone()?).stderr(log);
-        let child = run.spawn().context("portcullis does not start")?;
-        let mut server = Self { child, base: format!("http://localhost:{port}") };
-        if !wait_for(&mut server.child, port, "/realms/master") {
-            bail!("portcullis does not answer; see {}/example-server.log", shell.target.display());
-        }
-        Ok(server)
+/// When a file was written; `None`, which is before any time, when it is not there.
+fn age(file: &Path) -> Result<Option<std::time::SystemTime>> {
+    match fs::metadata(file) {
+        Ok(found) => Ok(Some(found.modified()?)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| file.display().to_string()),
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+/// `target/venv` with the requirements of every example; a copy of them inside tells what is installed.
+fn python(shell: &Shell) -> Result<()> {
+    let lists = requirements(shell)?;
+    let mut wanted = String::new();
+    for list in &lists {
+        wanted.push_str(&fs::read_to_string(list)?);
     }
+    let home = shell.target.join("venv");
+    let (python, installed) = (home.join("bin/python"), home.join("installed.txt"));
+    if python.exists() && fs::read_to_string(&installed).is_ok_and(|text| text == wanted) {
+        println!("python packages of the examples: up to date");
+        return Ok(());
+    }
+    let mut make = command("python3", &["-m", "venv", "--clear"]);
+    make.arg(&home);
+    shell.run("python environment", make)?;
+    let mut install =
+        command(&python.to_string_lossy(), &["-m", "pip", "install", "-q", "--disable-pip-version-check"]);
+    for list in &lists {
+        install.arg("-r").arg(list);
+    }
+    shell.run("python packages of the examples", install)?;
+    Ok(fs::write(installed, wanted)?)
 }
 
-/// `sdk` and every folder of `examples`, with the folders right below them.
-fn folders(shell: &Shell) -> Result<Vec<PathBuf>> {
-    let mut out = vec![shell.root.join("sdk")];
-    let mut pending = vec![(shell.root.join("examples"), 0)];
-    while let Some((folder, depth)) = pending.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten() {
-            let path = entry?.path();
-            let skipped = path.ends_with("node_modules") || path.ends_with(".venv");
-            if path.is_dir() && !skipped && depth < 2 {
-                pending.push((path.clone(), depth + 1));
-                out.push(path);
-            }
-        }
+/// `requirements.txt` and `backend/requirements.txt` of every example.
+fn requirements(shell: &Shell) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for example in fs::read_dir(shell.root.join("examples"))? {
+        let example = example?.path();
+        found.extend([example.join("requirements.txt"), example.join("backend/requirements.txt")]);
     }
-    out.retain(|p| p.is_dir());
-    out.sort();
-    Ok(out)
-}
-
-fn shown(shell: &Shell, folder: &Path) -> String {
-    let short = folder.strip_prefix(&shell.root).unwrap_or(folder);
-    short.display().to_string()
+    found.retain(|list| list.exists());
+    found.sort();
+    Ok(found)
 }

@@ -75,7 +75,7 @@ pub(crate) struct TestArgs {
     /// The full figures of races and kill points (PORTCULLIS_LONG=1 for the tests).
     #[arg(long)]
     pub(crate) long: bool,
-    /// One part only: rust, docs, npm, python.
+    /// One part only: rust, docs.
     #[arg(long)]
     pub(crate) part: Option<String>,
     /// Given on to `cargo test`.
@@ -121,9 +121,9 @@ fn run(task: Task) -> Result<()> {
         Task::Docs { check } => docs::run(&shell, check),
         Task::Gallery => {
             install::browser(&shell)?;
-            let mut run = cargo(&["test", "--workspace"]);
-            run.args(test::features(&shell)).args(["--test", "gallery"]);
-            shell.run("gallery", run)?;
+            let walks =
+                ["test", "-p", "portcullis-testkit", "--features", "browser", "--test", "browser_walks", "gallery"];
+            shell.run("gallery", cargo(&walks))?;
             println!("pictures: {}", shell.target.join("screenshots").display());
             Ok(())
         }
