@@ -21,10 +21,11 @@ use tempfile::TempDir;
 const DRIVER: &str = "chromedriver";
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 800;
-const FLAGS: [&str; 9] = [
+const FLAGS: [&str; 10] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
+    "--force-prefers-reduced-motion",
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_idp::pages::security::{BrowserHeaders, Policy, html_headers};
@@ -44,6 +44,21 @@ async fn asset(State(wall): State<Arc<Wall>>, Path(path): Path<String>) -> Respo
 /// Pages whose work is to send the browser elsewhere: shown as they are without script, frames left out.
 fn goes_elsewhere(sample: &Sample) -> bool {
     ["form-post.html", "frontchannel-logout.html"].contains(&sample.template)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_page_would_be_noticed() -> Result<()> {
+    let page = "<!doctype html><link rel=\"stylesheet\" href=\"/missing.css\"><img src=\"http://127.0.0.1:9/foreign.png\">\
+        <script>throw new Error('thrown')</script>";
+    let router = Router::new().route("/", get(move || async move { Html(page) }));
+    let site = Place::take().await?.serve(router);
+    let person = Person::sit_down().await?;
+    person.open(&site.base).await?;
+    let heard = person.complaints(&site.base).await?.join("\n");
+    for part in ["loads http://127.0.0.1:9/foreign.png", "missing.css", "thrown"] {
+        assert!(heard.contains(part), "{part} in {heard}");
+    }
+    person.stand_up().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
