@@ -20,7 +20,9 @@ pub fn write(folder: &Path) -> Result<(), Failure> {
 }
 
 fn command_line() -> String {
-    let mut text = String::from("# Command line\n\nMade from the code by `cargo xtask docs`. Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 busy.\n");
+    let mut text = String::from(
+        "# Command line\n\nMade from the code by `cargo xtask docs`. Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 busy.\n",
+    );
     let root = Cli::command();
     section(&mut text, "portcullis", &root);
     for command in root.get_subcommands().filter(|c| !c.is_hide_set()) {
@@ -32,11 +34,14 @@ fn command_line() -> String {
 fn section(text: &mut String, name: &str, command: &clap::Command) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let _ = write!(text, "\n## `{name}`\n\n{about}\n\n| option | default | what |\n|---|---|---|\n");
-    for argument in command.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help" && a.get_id() != "version") {
+    for argument in
+        command.get_arguments().filter(|a| !a.is_hide_set() && a.get_id() != "help" && a.get_id() != "version")
+    {
         let long = argument.get_long().unwrap_or_default();
         let value = argument.get_value_names().map(|v| v.join(" ")).filter(|_| argument.get_action().takes_values());
         let flag = value.map_or(format!("--{long}"), |v| format!("--{long} {v}"));
-        let default: Vec<String> = argument.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
+        let default: Vec<String> =
+            argument.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
         let default = if argument.get_action().takes_values() { default.join(" ") } else { String::new() };
         let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
         let _ = writeln!(text, "| `{flag}` | {default} | {help} |");

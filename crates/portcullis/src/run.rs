@@ -16,7 +16,7 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
     let filter = environment.get("PORTCULLIS_LOG");
     match &cli.command {
         None => {
-            logs::start(LogFormat::Text, filter);
+            logs::start(LogFormat::Text, filter.or(Some("warn")));
             block_on(demo::run(cli, environment, clock))
         }
         Some(Command::Idp(arguments)) => {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use portcullis_core::entropy::uuid;
 use portcullis_core::secret::Secret;
-use portcullis_idp::{Bootstrapped, Deps, Idp, IdpConfig, Imported};
+use portcullis_idp::import::{Bootstrap, ImportError, ImportOptions, Progress};
+use portcullis_idp::{Deps, Idp, IdpConfig};
 use portcullis_store::{Db, MemoryEphemeral, OpenError, OpenOptions, ServerKeys};
 
 use crate::clock::{SystemClock, SystemEntropy};
@@ -95,16 +96,18 @@ pub async fn bootstrap(started: &Started, environment: &Environment, loopback: b
             "KC_BOOTSTRAP_ADMIN_PASSWORD: too weak for a server beyond loopback; use at least {SHORTEST_PASSWORD} characters that are not the user name"
         )));
     }
-    let admin = first.as_ref().map(|(name, password)| (*name, password));
-    match started.idp.bootstrap_master(admin).await.map_err(|e| Failure::failed(format!("master realm: {e}")))? {
-        Bootstrapped::Made if first.is_none() => {
-            println!("No administrator was made: start on an empty data folder with KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD set.");
+    let Some((name, password)) = first else {
+        let master = started.db.realm_records("master").await.map_err(|e| Failure::failed(format!("storage: {e}")))?;
+        if master.is_none() {
+            println!(
+                "There is no administrator yet: start once with KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD set."
+            );
         }
-        Bootstrapped::Made => {}
-        Bootstrapped::AlreadyThere if first.is_some() => {
-            println!("The master realm exists: KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD are ignored.");
-        }
-        Bootstrapped::AlreadyThere => {}
+        return Ok(());
+    };
+    let made = started.idp.bootstrap_master(name, &password).await;
+    if made.map_err(|e| Failure::failed(format!("master realm: {e}")))? == Bootstrap::AlreadyThere {
+        println!("The master realm exists: KC_BOOTSTRAP_ADMIN_USERNAME and KC_BOOTSTRAP_ADMIN_PASSWORD are ignored.");
     }
     Ok(())
 }
@@ -113,7 +116,9 @@ fn is_weak(name: &str, password: &str) -> bool {
     let mut letters: Vec<char> = password.chars().collect();
     letters.sort_unstable();
     letters.dedup();
-    password.chars().count() < SHORTEST_PASSWORD || letters.len() < 5 || password.to_lowercase().contains(&name.to_lowercase())
+    password.chars().count() < SHORTEST_PASSWORD
+        || letters.len() < 5
+        || password.to_lowercase().contains(&name.to_lowercase())
 }
 
 /// Imports realm files; a realm that exists is left as it is.
@@ -122,18 +127,36 @@ fn is_weak(name: &str, password: &str) -> bool {
 /// The file and the first thing wrong with it.
 pub async fn import(started: &Started, files: &[PathBuf]) -> Result<(), Failure> {
     for file in files {
-        let bytes = std::fs::read(file).map_err(|e| Failure::not_found(format!("realm file {}: {e}", file.display())))?;
-        let imported = started.idp.import_realm(&bytes).await;
-        match imported.map_err(|e| Failure::configuration(format!("realm file {}: {e}", file.display())))? {
-            Imported::Made { realm, users, clients } => {
-                println!("Imported realm {realm}: {users} users, {clients} clients, from {}", file.display());
+        let bytes =
+            std::fs::read(file).map_err(|e| Failure::not_found(format!("realm file {}: {e}", file.display())))?;
+        let options = ImportOptions { strict: false, progress: Some(progress(file)) };
+        match started.idp.import_realm(&bytes, options).await {
+            Ok(made) => {
+                println!(
+                    "Imported realm {}: {} users, {} clients, from {}",
+                    made.name,
+                    made.users,
+                    made.clients,
+                    file.display()
+                );
             }
-            Imported::AlreadyThere { realm } => {
+            Err(ImportError::Exists(realm)) => {
                 println!("Realm {realm} exists: {} is not imported again", file.display());
             }
+            Err(error) => return Err(Failure::configuration(format!("realm file {}: {error}", file.display()))),
         }
     }
     Ok(())
+}
+
+/// A line for every thousand passwords: hashing many takes a while.
+fn progress(file: &Path) -> Progress {
+    let name = file.display().to_string();
+    Arc::new(move |done, of| {
+        if of >= 1000 && (done % 1000 == 0 || done == of) {
+            eprintln!("{name}: {done} of {of} passwords hashed");
+        }
+    })
 }
 
 #[cfg(test)]
@@ -142,7 +165,9 @@ mod tests {
 
     #[test]
     fn weak_passwords_are_known() {
-        for (password, weak) in [("admin", true), ("aaaaaaaaaaaaaaaa", true), ("my-admin-password", true), ("correct horse battery", false)] {
+        for (password, weak) in
+            [("admin", true), ("aaaaaaaaaaaaaaaa", true), ("my-admin-password", true), ("correct horse battery", false)]
+        {
             assert_eq!(is_weak("admin", password), weak, "{password}");
         }
     }

@@ -41,7 +41,11 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             let line = format!("{}: {error}", path.display());
-            if error.kind() == std::io::ErrorKind::NotFound { Failure::not_found(line) } else { Failure::configuration(line) }
+            if error.kind() == std::io::ErrorKind::NotFound {
+                Failure::not_found(line)
+            } else {
+                Failure::configuration(line)
+            }
         })?;
         Self::parse(&text).map_err(|cause| Failure::configuration(format!("{}: {cause}", path.display())))
     }
@@ -63,7 +67,9 @@ impl Config {
         }
         let loopback = url.host_str().is_some_and(|h| h == "localhost" || h.starts_with("127.") || h == "[::1]");
         if url.scheme() == "http" && !loopback {
-            return Err("server.public_url: plain http is for loopback only; users' passwords would travel in clear".to_owned());
+            return Err(
+                "server.public_url: plain http is for loopback only; users' passwords would travel in clear".to_owned()
+            );
         }
         if self.admin.is_none() && !self.server.listen.ip().is_loopback() {
             return Err("admin: a server that listens beyond loopback needs [admin] listen = \"ADDR\" for /admin and the master realm".to_owned());
@@ -113,7 +119,10 @@ mod tests {
             (GOOD.replace("\"127.0.0.1:8443\"", "8443"), "line 2, column 10"),
             (format!("{GOOD}[indp]\n"), "line 6"),
             (GOOD.replace("https://login.example.com", "http://login.example.com"), "server.public_url: plain http"),
-            (GOOD.replace("https://login.example.com", "https://login.example.com/x"), "server.public_url: a scheme and a host"),
+            (
+                GOOD.replace("https://login.example.com", "https://login.example.com/x"),
+                "server.public_url: a scheme and a host",
+            ),
             (GOOD.replace("127.0.0.1:8443", "0.0.0.0:8443"), "admin: a server that listens beyond loopback"),
             (GOOD.replace("[storage]", "trusted_proxies = [\"10.0.0.0/99\"]\n[storage]"), "server.trusted_proxies[0]"),
             (String::new(), "missing field `server`"),

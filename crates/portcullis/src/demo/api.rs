@@ -60,8 +60,7 @@ async fn cors(
 ) -> axum::response::Response {
     let from_page = request.headers().get(header::ORIGIN) == Some(&allowed);
     let preflight = request.method() == Method::OPTIONS;
-    let mut response =
-        if preflight { axum::response::Response::default() } else { next.run(request).await };
+    let mut response = if preflight { axum::response::Response::default() } else { next.run(request).await };
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Origin"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -69,7 +68,8 @@ async fn cors(
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
         if preflight {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type"));
+            headers
+                .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("Authorization, Content-Type"));
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET"));
         }
     }

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use portcullis_idp::IdpConfig;
+use portcullis_idp::import::{ImportError, ImportOptions};
 use portcullis_store::Db;
 use tokio::sync::watch;
 
@@ -89,11 +90,13 @@ pub async fn open(place: Place, passwords: Option<&Path>, addresses: &Addresses)
     let config = IdpConfig { hash_threads: cores(), ..IdpConfig::default() };
     let people = People::kept(passwords, &SystemEntropy)?;
     let started = start::open(place, config).await?;
-    let admin = Some(("admin", &people.admin));
-    started.idp.bootstrap_master(admin).await.map_err(|e| Failure::failed(format!("master realm: {e}")))?;
+    let made = started.idp.bootstrap_master("admin", &people.admin).await;
+    made.map_err(|e| Failure::failed(format!("master realm: {e}")))?;
     let file = realm_file(addresses, &people);
-    started.idp.import_realm(file.as_bytes()).await.map_err(|e| Failure::failed(format!("demo realm: {e}")))?;
-    Ok((started, people))
+    match started.idp.import_realm(file.as_bytes(), ImportOptions::default()).await {
+        Ok(_) | Err(ImportError::Exists(_)) => Ok((started, people)),
+        Err(error) => Err(Failure::failed(format!("demo realm: {error}"))),
+    }
 }
 
 /// Serves idp, app and API until `stop`.

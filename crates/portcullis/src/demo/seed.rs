@@ -45,7 +45,12 @@ impl People {
         let refused = |cause: String| Failure::failed(format!("{}: {cause}", file.display()));
         let text = std::fs::read_to_string(file).map_err(|e| refused(e.to_string()))?;
         let kept: serde_json::Value = serde_json::from_str(&text).map_err(|e| refused(e.to_string()))?;
-        let one = |name: &str| kept.get(name).and_then(|v| v.as_str()).map(Secret::new).ok_or_else(|| refused(format!("no {name:?} in it")));
+        let one = |name: &str| {
+            kept.get(name)
+                .and_then(|v| v.as_str())
+                .map(Secret::new)
+                .ok_or_else(|| refused(format!("no {name:?} in it")))
+        };
         Ok(Self { alice: one("alice")?, bob: one("bob")?, admin: one("admin")? })
     }
 

@@ -55,9 +55,11 @@ impl Listener {
     /// Exit code 4 when the port is in use, 1 otherwise.
     pub async fn bind(address: SocketAddr) -> Result<Self, Failure> {
         let socket = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                Failure::busy(format!("port {} on {} is in use; stop the other program or choose another port", address.port(), address.ip()))
-            }
+            std::io::ErrorKind::AddrInUse => Failure::busy(format!(
+                "port {} on {} is in use; stop the other program or choose another port",
+                address.port(),
+                address.ip()
+            )),
             _ => Failure::failed(format!("cannot listen on {address}: {error}")),
         })?;
         Ok(Self {

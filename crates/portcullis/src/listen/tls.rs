@@ -20,8 +20,8 @@ pub fn read(section: &TlsSection) -> Result<Arc<rustls::ServerConfig>, Failure> 
     if certificates.is_empty() {
         return Err(refused("tls.certificate", &section.certificate, "no certificate in it"));
     }
-    let key = PrivateKeyDer::from_pem_file(&section.key)
-        .map_err(|e| refused("tls.key", &section.key, &e.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_file(&section.key).map_err(|e| refused("tls.key", &section.key, &e.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,0 +1,167 @@
+//! The program as a process: what it says and how it ends when something is wrong.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+
+struct Ended {
+    code: Option<i32>,
+    error: String,
+}
+
+/// A command that should end by itself; one that serves instead is ended with code 124.
+fn bounded(arguments: &[&str]) -> Command {
+    let mut command = Command::new("/usr/bin/timeout");
+    command.arg("60").arg(PROGRAM).args(arguments).env_clear();
+    command
+}
+
+fn ended(arguments: &[&str]) -> Ended {
+    let output = bounded(arguments).output().unwrap();
+    Ended { code: output.status.code(), error: String::from_utf8(output.stderr).unwrap() }
+}
+
+/// One clear line, the right code, and the words a person needs.
+fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
+    let ended = ended(arguments);
+    assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.error);
+    assert_eq!(ended.error.trim_end().lines().count(), 1, "{arguments:?}: {}", ended.error);
+    for word in words {
+        assert!(ended.error.contains(word), "{:?} does not say {word:?}", ended.error);
+    }
+}
+
+/// A running `portcullis idp`, ended by its id.
+struct Running(Child);
+
+impl Running {
+    /// Starts on a free port and waits for the line that names it.
+    fn idp(data: &Path, environment: &[(&str, &str)]) -> (Self, String) {
+        let mut child = Command::new(PROGRAM)
+            .args(["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()])
+            .env_clear()
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        while !said.contains("Ctrl-C") {
+            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
+        }
+        (Self(child), said)
+    }
+
+    fn interrupt(mut self) -> Option<i32> {
+        let kill = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
+        assert!(kill.success());
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _already_gone = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_port_in_use_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    refuses(
+        &["idp", "--listen", &address, "--in-memory"],
+        4,
+        &["is in use", &taken.local_addr().unwrap().port().to_string()],
+    );
+}
+
+#[test]
+fn unknown_configuration_keys_are_told_with_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, "[server]\nlisen = \"127.0.0.1:1\"\n").unwrap();
+    let name = file.to_str().unwrap();
+    refuses(&["check-config", "--config", name], 2, &[name, "line 2, column 1", "lisen"]);
+    refuses(&["serve", "--config", name], 2, &[name, "line 2, column 1"]);
+    refuses(&["serve", "--config", "/nowhere/portcullis.toml"], 3, &["/nowhere/portcullis.toml"]);
+}
+
+#[test]
+fn a_broken_import_file_names_file_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("realm.json");
+    let name = file.to_str().unwrap();
+    for (text, words) in [
+        ("{", vec![name]),
+        ("{\"realm\":\"x\",\"nonsense\":1}", vec![name, "nonsense"]),
+        ("{\"realm\":\"x\",\"clients\":[{\"clientId\":\"a\",\"redirectUris\":5}]}", vec![name, "clients[0]"]),
+        ("{\"enabled\":true}", vec![name]),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        refuses(&["idp", "--listen", "127.0.0.1:0", "--in-memory", "--import", name], 2, &words);
+    }
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--in-memory", "--import", "/nowhere.json"], 3, &["/nowhere.json"]);
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_used_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "x").unwrap();
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--data", file.to_str().unwrap()], 1, &["a-file"]);
+
+    let data = folder.path().join("data");
+    let (running, _) = Running::idp(&data, &[]);
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 4, &["in use"]);
+    assert_eq!(running.interrupt(), Some(0));
+
+    std::fs::remove_file(data.join("server.key")).unwrap();
+    refuses(
+        &["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()],
+        2,
+        &["server.key", "put the key back"],
+    );
+    std::fs::write(data.join("server.key"), format!("{}\n", "ab".repeat(32))).unwrap();
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 2, &["does not open this database"]);
+    std::fs::write(data.join("server.key"), "short\n").unwrap();
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 2, &["64 hex digits"]);
+}
+
+#[test]
+fn the_first_administrator_is_made_once_and_weak_passwords_stay_on_loopback() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let weak = [("KC_BOOTSTRAP_ADMIN_USERNAME", "admin"), ("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")];
+    let (running, said) = Running::idp(&data, &[]);
+    assert!(said.contains("no administrator yet"), "{said}");
+    assert_eq!(running.interrupt(), Some(0));
+    let (running, said) = Running::idp(&data, &weak);
+    assert!(!said.contains("administrator"), "{said}");
+    assert_eq!(running.interrupt(), Some(0));
+    let (running, said) = Running::idp(&data, &weak);
+    assert!(said.contains("are ignored"), "{said}");
+    drop(running);
+
+    let output = bounded(&["idp", "--listen", "0.0.0.0:0", "--in-memory"]).envs(weak).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("too weak"));
+    let output = bounded(&["idp", "--listen", "127.0.0.1:0", "--in-memory"]).envs([weak[0]]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn help_names_the_commands() {
+    let mut child = Command::new(PROGRAM).arg("--help").stdout(Stdio::piped()).spawn().unwrap();
+    let mut help = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut help).unwrap();
+    assert!(child.wait().unwrap().success());
+    for command in ["idp", "serve", "check-config"] {
+        assert!(help.contains(command), "{help}");
+    }
+}
