@@ -106,6 +106,7 @@ async fn steps_6_to_9_back_with_tokens(person: &Person, demo: &RunningDemo) -> R
     for step in 1..=9 {
         person.see(&format!("#steps li[data-step='{step}'].done")).await?;
     }
+    assert_eq!(person.complaints("http://localhost:").await?, [] as [String; 0]);
     let access = person.json("#access-claims").await?;
     assert_eq!(access["iss"], json!(demo.addresses.issuer()));
     assert_eq!(access["azp"], json!("demo-app"));
@@ -121,12 +122,17 @@ async fn steps_6_to_9_back_with_tokens(person: &Person, demo: &RunningDemo) -> R
     both_colours(person, "demo-logged-in").await
 }
 
+/// The whole page, so tall that nothing of it is scrolled away.
 async fn both_colours(person: &Person, name: &str) -> Result<()> {
+    let screen = |height: u32| json!({ "width": 1280, "height": height, "deviceScaleFactor": 1, "mobile": false });
+    let height = person.browser.page.execute("return document.documentElement.scrollHeight", Vec::new()).await?;
+    let height = height.as_u64().and_then(|h| u32::try_from(h).ok()).unwrap_or(800).clamp(800, 4000);
+    person.browser.cdp("Emulation.setDeviceMetricsOverride", screen(height)).await?;
     for scheme in [ColorScheme::Dark, ColorScheme::Light] {
         person.browser.color_scheme(scheme).await?;
         person.browser.screenshot(&format!("{name}-{scheme:?}").to_lowercase()).await?;
     }
-    Ok(())
+    person.browser.cdp("Emulation.setDeviceMetricsOverride", screen(800)).await.map(drop)
 }
 
 /// A JSON string or list of strings that holds `wanted`.

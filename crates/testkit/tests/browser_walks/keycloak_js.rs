@@ -9,7 +9,7 @@ use crate::stage::person::Person;
 use crate::stage::site::{self, Place, Site};
 
 /// Asks the session iframe as keycloak-js does, for a session given by its id.
-const ASK_THE_FRAME: &str = "
+pub(crate) const ASK_THE_FRAME: &str = "
     const [session, done] = arguments;
     const frame = [...document.querySelectorAll('iframe')].find((f) => f.src.includes('/login-status-iframe.html'));
     if (!frame) return done('there is no frame');

@@ -35,7 +35,9 @@ impl Person {
             Ok(element) => Ok(element),
             Err(error) => {
                 let place = self.browser.page.current_url().await.map(|u| u.to_string()).unwrap_or_default();
-                let kept = self.browser.screenshot("failed").await.map(|f| f.display().to_string());
+                // The test's name, which its thread has.
+                let name = std::thread::current().name().unwrap_or_default().replace("::", "-");
+                let kept = self.browser.screenshot(&format!("failed-{name}")).await.map(|f| f.display().to_string());
                 Err(error).with_context(|| format!("waiting for {css} at {place}; {kept:?}"))
             }
         }
