@@ -8,7 +8,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::header::{ACCEPT, CACHE_CONTROL, LOCATION};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use portcullis_core::oauth::authorize::{self, Refusal};
 use portcullis_core::oauth::error::Reason;
@@ -43,7 +43,7 @@ pub(crate) async fn endpoint(
     let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
     let cx = Cx { app: &app, view: &view, base, peer, headers: &parts.headers, now: app.now() };
     let params = match (&parts.method, read(&parts.method, &parts.headers, &parts.uri, &body)) {
-        (&Method::OPTIONS, _) => return respond::empty(StatusCode::OK),
+        (&Method::OPTIONS, _) => return options(),
         (&(Method::GET | Method::HEAD | Method::POST), Ok(params)) => params,
         (&(Method::GET | Method::HEAD | Method::POST), Err(_)) => return show(&cx, &Reason::InvalidRequest, None),
         _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
@@ -55,6 +55,13 @@ pub(crate) async fn endpoint(
         Ok(valid) => login::start(&cx, valid).await,
         Err(refusal) => refuse(&cx, refusal, Some(&params)),
     }
+}
+
+/// Which methods there are; no CORS, because browsers navigate here (Keycloak 26.4).
+fn options() -> Response {
+    let mut response = respond::empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, GET, OPTIONS"));
+    response
 }
 
 /// AZ-04: a POST may carry parameters in both places; one that stands in both is repeated.
@@ -133,7 +140,10 @@ fn unknown_realm(app: &App, headers: &HeaderMap) -> Response {
         return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist");
     }
     let page = ErrorPage::plain(Text::key("pageNotFound")).developer(Developer::new(Advice::Realm));
-    Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page)
+    let mut response = Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page);
+    // Keycloak 26.4 has no language where it has no realm.
+    response.headers_mut().remove(CONTENT_LANGUAGE);
+    response
 }
 
 fn accept(headers: &HeaderMap) -> &str {

@@ -94,6 +94,9 @@ fn protocol() -> Router<Arc<App>> {
         .route("/3p-cookies/step2.html", get(public::cookies_step2))
 }
 
-async fn not_found(State(_): State<Arc<App>>, _: Method, _: HeaderMap) -> Response {
-    respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found")
+/// Outside every room (Keycloak 26.4: without its security headers).
+async fn not_found() -> Response {
+    let mut response = respond::generic_error(StatusCode::NOT_FOUND, "Unable to find matching target resource method");
+    respond::unshield(response.headers_mut());
+    response
 }

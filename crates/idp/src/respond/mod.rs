@@ -40,6 +40,14 @@ pub(crate) fn shield(headers: &mut HeaderMap, kind: Shield) {
     BARE.into_iter().for_each(put);
 }
 
+/// Takes the security headers of a profile away again.
+pub(crate) fn unshield(headers: &mut HeaderMap) {
+    headers.remove(FRAME.0);
+    for (name, _) in BARE {
+        headers.remove(name);
+    }
+}
+
 /// A JSON answer with the `api` headers and nothing about caching.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     raw_json(status, serde_json::to_vec(body).unwrap_or_default())
