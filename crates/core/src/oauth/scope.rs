@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use crate::claims::roles;
 use crate::client::Client;
 use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
+use crate::realm::Profile;
 use crate::records::RealmRecords;
 use crate::scope::ClientScope;
 use crate::user::User;
@@ -13,6 +15,15 @@ use crate::user::User;
 pub const OPENID: &str = "openid";
 /// Accepted and left out of what is granted: there are no offline sessions.
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
+
+/// The `scope` of a token request. A parameter without a value counts as absent (RFC 6749 §3.2); Keycloak 26.4 judges it.
+#[must_use]
+pub(crate) fn asked<'p>(records: &RealmRecords, params: &'p Params) -> Option<&'p str> {
+    match records.realm.profile() {
+        Profile::Strict => params.get("scope"),
+        Profile::Keycloak => params.raw("scope"),
+    }
+}
 
 /// The client scopes that a request put in force.
 #[derive(Clone, Debug, Default)]

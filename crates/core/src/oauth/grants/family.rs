@@ -130,14 +130,15 @@ pub(crate) fn turn(cx: &Context<'_>, rule: Rule, lineage: &Lineage, jti: &str, e
     if !is(lineage.generation.saturating_sub(1)) {
         return Turn::Over(Reason::StaleToken);
     }
-    let again = match rule {
+    // Only Keycloak's rule counts: where nothing is counted, retries at the same time do not lose their gate to each other (RT-01).
+    let (again, counted) = match rule {
         // Rotation was switched off meanwhile: the answer may be asked for again like any other.
-        Rule::None => true,
-        Rule::Keycloak(reuses) => lineage.reuses < reuses,
-        Rule::Strict => now.saturating_sub(lineage.rotated_at) <= GRACE,
+        Rule::None => (true, 0),
+        Rule::Keycloak(reuses) => (lineage.reuses < reuses, 1),
+        Rule::Strict => (now.saturating_sub(lineage.rotated_at) <= GRACE, 0),
     };
     if again {
-        Turn::Next(Lineage { reuses: lineage.reuses.saturating_add(1), ..lineage.clone() })
+        Turn::Next(Lineage { reuses: lineage.reuses.saturating_add(counted), ..lineage.clone() })
     } else {
         Turn::Over(Reason::RefreshTokenReused)
     }

@@ -31,10 +31,11 @@ pub struct Asked<'p> {
 /// # Errors
 /// A bad scope, or no user name.
 pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p Params) -> Result<Asked<'p>, Reason> {
-    let scope = params.raw("scope").unwrap_or_default();
-    if params.has("scope") {
-        scope::validate(cx.records, client.client(), scope)?;
+    let asked = scope::asked(cx.records, params);
+    if let Some(asked) = asked {
+        scope::validate(cx.records, client.client(), asked)?;
     }
+    let scope = asked.unwrap_or_default();
     let username = params.get("username").ok_or(Reason::MissingUsername)?;
     Ok(Asked { username, password: params.raw("password").unwrap_or_default(), scope })
 }

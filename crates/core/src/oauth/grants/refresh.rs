@@ -115,7 +115,7 @@ pub fn decide<'a>(
         Err(reason) => return refuse(cx, client_of, Vec::new(), reason),
     };
     let granted = granted(claims, loaded.lineage, parties.below);
-    if let Some(asked) = params.raw("scope")
+    if let Some(asked) = scope::asked(cx.records, params)
         && let Err(reason) = scope::validate(cx.records, client_of, asked)
     {
         return refuse(cx, client_of, Vec::new(), reason);
@@ -244,7 +244,7 @@ fn give<'a>(
     parties: &Parties<'a>,
     family: Option<FamilyTerms>,
 ) -> Result<Issue<'a>, Reason> {
-    let scopes = scope::narrowed(cx.records, client, &granted.scope, params.raw("scope"))?;
+    let scopes = scope::narrowed(cx.records, client, &granted.scope, scope::asked(cx.records, params))?;
     // The refresh token keeps what was granted at first (P-10).
     let all = scope::active(cx.records, client, &granted.scope).permitted(cx.records, parties.user).all_names();
     let to = token::Recipient {
