@@ -1,0 +1,18 @@
+//! Abuse cases of codes, tokens, refresh families, protected resources and limits, at the whole router over real HTTP.
+//!
+//! **Owns** the attacks (each named by its case) with their honest twins, in a strict realm and in one of Keycloak's
+//! profile, in a time that the test moves.
+//!
+//! **Does not own** the answers' exact bytes (the golden set), the login pages, the listener's limits (the binary's tests).
+//!
+//! **Flow** [`ground`] makes a server with two realms -> a table of attacks -> after each one the honest request passes.
+
+mod codes;
+mod forge;
+mod ground;
+mod limits;
+mod properties;
+mod races;
+mod refresh;
+mod tokens;
+mod userinfo;
