@@ -54,10 +54,19 @@ pub fn run(table: &mut Table) -> Result<Base> {
         std::hint::black_box(jws::encode(&key, Some("JWT"), claims.as_bytes()).ok());
     });
     let argon2 = argon2_rate()?;
-    let row = |what: &str, rate: f64, note: String| Row { what: what.to_owned(), rate: thousands(rate), note, ..Row::default() };
+    let row = |what: &str, rate: f64, note: String| Row {
+        what: what.to_owned(),
+        rate: thousands(rate),
+        note,
+        ..Row::default()
+    };
     table.push(row("calibration: SHA-256 of 1,200 bytes", hash, String::new()));
     table.push(row("calibration: RSA-2048 signature, raw", raw, String::new()));
-    table.push(row("RS256 token through jose", whole, format!("{:.1} % below raw (target 15)", (1.0 - whole / raw) * 100.0)));
+    table.push(row(
+        "RS256 token through jose",
+        whole,
+        format!("{:.1} % below raw (target 15)", (1.0 - whole / raw) * 100.0),
+    ));
     table.push(row("calibration: Argon2id m=7168 t=5 p=1, bare", argon2, String::new()));
     Ok(Base { argon2 })
 }

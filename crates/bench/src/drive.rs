@@ -20,7 +20,13 @@ pub trait Step {
 /// # Errors
 /// The first step that failed.
 #[expect(clippy::disallowed_methods, reason = "measuring is this crate's job")]
-pub async fn run<S: Step>(what: &str, server: &Server, workers: Vec<S>, seconds: u64, table: &mut Table) -> Result<f64> {
+pub async fn run<S: Step>(
+    what: &str,
+    server: &Server,
+    workers: Vec<S>,
+    seconds: u64,
+    table: &mut Table,
+) -> Result<f64> {
     let mut workers = workers;
     for worker in &mut workers {
         worker.once().await?;

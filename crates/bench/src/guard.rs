@@ -9,7 +9,7 @@ use axum::routing::get;
 use http::Request;
 use portcullis_guard::{Guard, KeySource};
 use portcullis_jose::{Algorithm, KeySet, SigningKey, jws};
-use tower::{Service, ServiceExt as _};
+use tower::{Service, ServiceExt};
 
 use crate::calibrate::rate;
 use crate::table::{Row, Table, thousands};
@@ -43,7 +43,12 @@ pub async fn run(table: &mut Table) -> Result<()> {
     let (key, _) = SigningKey::generate(Algorithm::ES256, "k", &mut |bytes| bytes.fill(1))?;
     let token = token(&key)?;
     let keys = KeySet::new([key.verifying_key().clone()]);
-    let guard = Guard::builder().issuer("https://idp.test/realms/r").audience("api").bearer().keys(Arc::new(Fixed(keys))).build()?;
+    let guard = Guard::builder()
+        .issuer("https://idp.test/realms/r")
+        .audience("api")
+        .bearer()
+        .keys(Arc::new(Fixed(keys)))
+        .build()?;
     let bare = Router::new().route("/", get(async || "ok"));
     let guarded = bare.clone().layer(guard.layer());
     let without = time(bare, &token).await?;
@@ -66,7 +71,7 @@ pub async fn run(table: &mut Table) -> Result<()> {
 
 async fn time(mut router: Router, token: &str) -> Result<f64> {
     let request = || Request::get("/").header("authorization", format!("Bearer {token}")).body(Body::empty());
-    let first = router.ready().await?.call(request()?).await?;
+    let first = <Router as ServiceExt<Request<Body>>>::ready(&mut router).await?.call(request()?).await?;
     ensure!(first.status() == 200, "the guard refused its own token: {}", first.status());
     let calls = rate(|| {
         let Ok(request) = request() else { return };

@@ -25,7 +25,11 @@ impl Server {
     pub async fn start(program: &Path, data: &Path, import: Option<&Path>, first: &Exchange) -> Result<Self> {
         let port = free_port()?;
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program).args(["idp", "--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(data);
+        command
+            .args(["-c", "0"])
+            .arg(program)
+            .args(["idp", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .arg(data);
         if let Some(file) = import {
             command.arg("--import").arg(file);
         }

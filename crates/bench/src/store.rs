@@ -1,7 +1,5 @@
 //! Rows and commits per operation, counted by the store itself in one process.
 
-use std::sync::Arc;
-
 use anyhow::{Result, ensure};
 use portcullis_testkit::rp::{Pkce, Registration, RelyingParty};
 use portcullis_testkit::server::TestServer;
@@ -16,41 +14,53 @@ const ROUNDS: u64 = 20;
 /// # Errors
 /// When a walk fails.
 pub async fn run(table: &mut Table) -> Result<()> {
-    let server = Arc::new(TestServer::start().await?);
-    server.import(&realm::strict()).await?;
+    let server = TestServer::start().await?;
+    server.import(&serde_json::from_str(&realm::strict())?).await?;
     let registration = Registration {
         realm: "strict".to_owned(),
         client_id: "es".to_owned(),
         client_secret: None,
         redirect_uri: CALLBACK.to_owned(),
     };
-    let before = server.db().stats();
+    let before = server.db.stats();
     let mut refreshes = 0;
-    let mut after_logins = before.clone();
+    let mut after_logins = before;
     let mut tokens = Vec::new();
     for _ in 0..ROUNDS {
-        let mut party = RelyingParty::new(server.base(), registration.clone())?;
+        let mut party = RelyingParty::new(&server.base, registration.clone())?;
         let pkce = Pkce::new()?;
         let code = party.code(&pkce, &[("scope", "openid")], "user0", "bench-password").await?;
         tokens.push((party, pkce, code));
-        after_logins = server.db().stats();
+        after_logins = server.db.stats();
     }
-    row(table, "login (page and password)", after_logins.commits - before.commits, after_logins.rows - before.rows, ROUNDS);
+    row(
+        table,
+        "login (page and password)",
+        after_logins.commits - before.commits,
+        after_logins.rows - before.rows,
+        ROUNDS,
+    );
     let mut sessions = Vec::new();
     for (mut party, pkce, code) in tokens {
         let answer = party.exchange(&code, &pkce).await?;
         ensure!(answer.status == 200, "{}", answer.text());
         sessions.push((party, answer.json()));
     }
-    let after_codes = server.db().stats();
-    row(table, "code exchange", after_codes.commits - after_logins.commits, after_codes.rows - after_logins.rows, ROUNDS);
+    let after_codes = server.db.stats();
+    row(
+        table,
+        "code exchange",
+        after_codes.commits - after_logins.commits,
+        after_codes.rows - after_logins.rows,
+        ROUNDS,
+    );
     for (party, json) in &mut sessions {
         let token = json.get("refresh_token").and_then(|t| t.as_str()).unwrap_or_default().to_owned();
         let answer = party.token(&[("grant_type", "refresh_token"), ("refresh_token", &token)]).await?;
         ensure!(answer.status == 200, "{}", answer.text());
         refreshes += 1;
     }
-    let after = server.db().stats();
+    let after = server.db.stats();
     row(table, "refresh with rotation", after.commits - after_codes.commits, after.rows - after_codes.rows, refreshes);
     Ok(())
 }

@@ -185,7 +185,8 @@ struct Refresher {
 
 impl Step for Refresher {
     async fn once(&mut self) -> Result<()> {
-        let mut form = vec![("grant_type", "refresh_token"), ("client_id", &self.client), ("refresh_token", &self.token)];
+        let mut form =
+            vec![("grant_type", "refresh_token"), ("client_id", &self.client), ("refresh_token", &self.token)];
         if !self.secret.is_empty() {
             form.push(("client_secret", self.secret));
         }

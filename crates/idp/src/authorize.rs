@@ -48,8 +48,8 @@ pub(crate) async fn endpoint(
         (&(Method::GET | Method::HEAD | Method::POST), Err(_)) => return show(&cx, &Reason::InvalidRequest, None),
         _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
     };
-    if !view.records.realm.settings.enabled {
-        return show(&cx, &Reason::RealmDisabled, Some(&params));
+    if let Some(reason) = crate::token::closed(&view, &cx.peer) {
+        return show(&cx, &reason, Some(&params));
     }
     match authorize::decide(&view.records, &cx.base.url, &params) {
         Ok(valid) => login::start(&cx, valid).await,
@@ -124,12 +124,14 @@ pub(crate) fn show(cx: &Cx<'_>, reason: &Reason, params: Option<&Params>) -> Res
 }
 
 fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
-    let (advice, parameter) = match reason {
-        Reason::ClientNotFound => (Advice::ClientUnknown, "client_id"),
-        Reason::ClientDisabled => (Advice::ClientDisabled, "client_id"),
-        Reason::BearerOnlyLogin => (Advice::BearerOnly, "client_id"),
-        Reason::InvalidRedirectUri => (Advice::RedirectUri, "redirect_uri"),
-        _ => return Developer::new(Advice::Request),
+    let known = [
+        (Reason::ClientNotFound, Advice::ClientUnknown, "client_id"),
+        (Reason::ClientDisabled, Advice::ClientDisabled, "client_id"),
+        (Reason::BearerOnlyLogin, Advice::BearerOnly, "client_id"),
+        (Reason::InvalidRedirectUri, Advice::RedirectUri, "redirect_uri"),
+    ];
+    let Some((_, advice, parameter)) = known.into_iter().find(|(r, ..)| r == reason) else {
+        return Developer::new(Advice::Request);
     };
     let received = params.and_then(|p| p.raw(parameter)).unwrap_or_default();
     Developer::new(advice).parameter(parameter).received(received)

@@ -73,19 +73,16 @@ impl Idp {
     }
 
     /// Every route of the face.
-    #[must_use]
     pub fn router(&self) -> Router {
         routes::router(Arc::clone(&self.app), routes::Part::Whole)
     }
 
     /// What users and applications need: neither `/admin` nor the master realm.
-    #[must_use]
     pub fn public_router(&self) -> Router {
         routes::router(Arc::clone(&self.app), routes::Part::Public)
     }
 
     /// `/admin` and the master realm, for a listener of their own.
-    #[must_use]
     pub fn admin_router(&self) -> Router {
         routes::router(Arc::clone(&self.app), routes::Part::Admin)
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{any, get};
-use http::{HeaderMap, Method, StatusCode};
+use http::StatusCode;
 
 use crate::state::App;
 use crate::{admin, authorize, login, logout, public, respond, token, userinfo};

@@ -26,7 +26,6 @@ impl Health {
     }
 
     /// The routes.
-    #[must_use]
     pub fn router(self) -> Router {
         Router::new()
             .route("/health/live", get(async || Json(json!({ "status": "UP" }))))

@@ -14,6 +14,7 @@ use http::header::HOST;
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use portcullis_idp::Peer;
+use tokio::sync::Notify;
 use tower::Service;
 
 use super::Network;
@@ -66,7 +67,7 @@ impl Gate {
     }
 
     pub(super) fn for_peer(&self, router: Router, peer: SocketAddr) -> Guarded {
-        Guarded { rules: Arc::clone(&self.0), router, peer: peer.ip() }
+        Guarded { rules: Arc::clone(&self.0), router, peer: peer.ip(), asked: Arc::new(Notify::new()) }
     }
 }
 
@@ -103,6 +104,14 @@ pub(super) struct Guarded {
     rules: Arc<Rules>,
     router: Router,
     peer: IpAddr,
+    asked: Arc<Notify>,
+}
+
+impl Guarded {
+    /// Told of every request that came.
+    pub(super) fn asked(&self) -> Arc<Notify> {
+        Arc::clone(&self.asked)
+    }
 }
 
 impl Service<Request<Incoming>> for Guarded {
@@ -115,6 +124,7 @@ impl Service<Request<Incoming>> for Guarded {
     }
 
     fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        self.asked.notify_one();
         let host = match request.uri().authority() {
             Some(authority) => Some(authority.as_str()),
             None => single_host(request.headers()),

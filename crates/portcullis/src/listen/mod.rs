@@ -22,12 +22,12 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::failure::Failure;
 
-/// How long a peer may take for its TLS handshake or its headers (DS-05, DS-07).
+/// How long a peer may take for its TLS handshake, for its first request and for the headers of each (DS-05, DS-07).
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Largest header block, bytes (DS-03).
@@ -54,13 +54,14 @@ impl Listener {
     /// # Errors
     /// Exit code 4 when the port is in use, 1 otherwise.
     pub async fn bind(address: SocketAddr) -> Result<Self, Failure> {
-        let socket = TcpListener::bind(address).await.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AddrInUse => Failure::busy(format!(
-                "port {} on {} is in use; stop the other program or choose another port",
-                address.port(),
-                address.ip()
-            )),
-            _ => Failure::failed(format!("cannot listen on {address}: {error}")),
+        let socket = TcpListener::bind(address).await.map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AddrInUse {
+                let (port, ip) = (address.port(), address.ip());
+                return Failure::busy(format!(
+                    "port {port} on {ip} is in use; stop the other program or choose another port"
+                ));
+            }
+            Failure::failed(format!("cannot listen on {address}: {error}"))
         })?;
         Ok(Self {
             socket,
@@ -146,8 +147,22 @@ where
         .max_header_list_size(64 * 1024)
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .keep_alive_timeout(Duration::from_secs(20));
+    let asked = service.asked();
     let served = builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service));
-    if let Err(error) = watcher.watch(served.into_owned()).await {
-        tracing::debug!(%error, "connection ended");
+    tokio::select! {
+        served = watcher.watch(served.into_owned()) => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "connection ended");
+            }
+        }
+        () = silence(asked) => tracing::debug!("no request came in time"),
+    }
+}
+
+/// Ends when no request came within [`HANDSHAKE`]. The header timer does not see a peer that says nothing at all: which version
+/// of HTTP it speaks is found out first, without a limit.
+async fn silence(asked: Arc<Notify>) {
+    if tokio::time::timeout(HANDSHAKE, asked.notified()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
