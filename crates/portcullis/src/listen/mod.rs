@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,8 +27,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::failure::Failure;
 
-/// How long a peer may take for its TLS handshake, for its first request and for the headers of each (DS-05, DS-07).
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// [`Listener::patience`] unless it is set.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Largest header block, bytes (DS-03).
 const MAX_HEADERS: usize = 64 * 1024;
@@ -46,6 +46,8 @@ pub struct Listener {
     pub max_connections: usize,
     /// How long requests in flight may go on after a stop.
     pub stop_within: Duration,
+    /// How long a peer may take for its TLS handshake, for its first request and for the headers of each (DS-05, DS-07).
+    pub patience: Duration,
 }
 
 impl Listener {
@@ -70,6 +72,7 @@ impl Listener {
             trusted_proxies: Vec::new(),
             max_connections: 10_000,
             stop_within: Duration::from_secs(20),
+            patience: PATIENCE,
         })
     }
 
@@ -87,6 +90,7 @@ impl Listener {
         let places = Arc::new(Semaphore::new(self.max_connections));
         let graceful = GracefulShutdown::new();
         let acceptor = self.tls.clone().map(TlsAcceptor::from);
+        let patience = self.patience;
         loop {
             let place = tokio::select! {
                 place = Arc::clone(&places).acquire_owned() => place,
@@ -107,7 +111,7 @@ impl Listener {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 let _place = place;
-                connection(stream, acceptor, service, watcher).await;
+                connection(stream, acceptor, service, (watcher, patience)).await;
             });
         }
         drop(self.socket);
@@ -121,25 +125,25 @@ async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     service: gate::Guarded,
-    watcher: hyper_util::server::graceful::Watcher,
+    (watcher, patience): (Watcher, Duration),
 ) {
     let _not_vital = stream.set_nodelay(true);
     match acceptor {
-        None => http(stream, service, watcher).await,
-        Some(acceptor) => match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => http(stream, service, watcher).await,
+        None => http(stream, service, watcher, patience).await,
+        Some(acceptor) => match tokio::time::timeout(patience, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => http(stream, service, watcher, patience).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
             Err(_) => tracing::debug!("TLS handshake timed out"),
         },
     }
 }
 
-async fn http<S>(stream: S, service: gate::Guarded, watcher: hyper_util::server::graceful::Watcher)
+async fn http<S>(stream: S, service: gate::Guarded, watcher: Watcher, patience: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE).max_buf_size(MAX_HEADERS);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(patience).max_buf_size(MAX_HEADERS);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -155,14 +159,14 @@ where
                 tracing::debug!(%error, "connection ended");
             }
         }
-        () = silence(asked) => tracing::debug!("no request came in time"),
+        () = silence(asked, patience) => tracing::debug!("no request came in time"),
     }
 }
 
-/// Ends when no request came within [`HANDSHAKE`]. The header timer does not see a peer that says nothing at all: which version
+/// Ends when no request came in time. The header timer does not see a peer that says nothing at all: which version
 /// of HTTP it speaks is found out first, without a limit.
-async fn silence(asked: Arc<Notify>) {
-    if tokio::time::timeout(HANDSHAKE, asked.notified()).await.is_ok() {
+async fn silence(asked: Arc<Notify>, patience: Duration) {
+    if tokio::time::timeout(patience, asked.notified()).await.is_ok() {
         std::future::pending::<()>().await;
     }
 }
