@@ -32,21 +32,53 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Time since the program started, for the start line.
+/// Time since the program started, for the start line and to notice a wall clock that jumps.
 #[derive(Clone, Copy, Debug)]
-pub struct Stopwatch(Instant);
+pub struct Stopwatch {
+    started: Instant,
+    wall: Now,
+}
+
+/// How far the wall clock may drift from the monotonic one before it is not trusted, milliseconds.
+const ASTRAY: i64 = 5_000;
 
 impl Stopwatch {
     /// Starts now.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self { started: Instant::now(), wall: SystemClock.now() }
     }
 
     /// Time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.started.elapsed()
+    }
+
+    /// Whether the wall clock moved against the monotonic one by more than five seconds since the start.
+    #[must_use]
+    pub fn is_astray(&self) -> bool {
+        self.strays(SystemClock.now(), self.elapsed())
+    }
+
+    fn strays(&self, wall: Now, elapsed: Duration) -> bool {
+        let passed = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        (wall.millis() - self.wall.millis() - passed).abs() > ASTRAY
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_that_jumps_is_noticed() {
+        let watch = Stopwatch { started: Stopwatch::start().started, wall: Now::from_secs(1_000) };
+        let minute = Duration::from_secs(60);
+        assert!(!watch.strays(Now::from_secs(1_060), minute));
+        assert!(!watch.strays(Now::from_secs(1_064), minute));
+        assert!(watch.strays(Now::from_secs(1_066), minute));
+        assert!(watch.strays(Now::from_secs(1_000), minute));
     }
 }

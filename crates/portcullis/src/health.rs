@@ -12,17 +12,20 @@ use http::StatusCode;
 use portcullis_store::Db;
 use serde_json::json;
 
+use crate::clock::Stopwatch;
+
 /// What readiness looks at.
 #[derive(Clone)]
 pub struct Health {
     db: Db,
+    clock: Stopwatch,
 }
 
 impl Health {
-    /// Of a store.
+    /// Of a store and the process's clock.
     #[must_use]
-    pub fn of(db: Db) -> Self {
-        Self { db }
+    pub fn of(db: Db, clock: Stopwatch) -> Self {
+        Self { db, clock }
     }
 
     /// The routes.
@@ -37,8 +40,11 @@ impl Health {
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     use axum::response::IntoResponse as _;
-    let up = health.db.realm_names().await.is_ok();
+    let store = health.db.realm_names().await.is_ok();
+    let clock = !health.clock.is_astray();
+    let up = store && clock;
     let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |up: bool| if up { "UP" } else { "DOWN" };
-    (status, Json(json!({ "status": word(up), "checks": [{ "name": "store", "status": word(up) }] }))).into_response()
+    let checks = json!([{ "name": "store", "status": word(store) }, { "name": "clock", "status": word(clock) }]);
+    (status, Json(json!({ "status": word(up), "checks": checks }))).into_response()
 }

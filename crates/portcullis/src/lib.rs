@@ -6,6 +6,7 @@
 //!
 //! **Flow** arguments and environment, read once -> [`config`] -> data folder -> [`portcullis_idp::Idp`] -> [`listen`] until a signal.
 
+pub mod chores;
 pub mod clock;
 pub mod command;
 pub mod config;

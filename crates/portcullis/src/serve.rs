@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_idp::IdpConfig;
 
+use crate::chores;
 use crate::clock::{Stopwatch, SystemEntropy};
 use crate::command::{Environment, IdpArgs};
 use crate::config::Config;
@@ -45,9 +46,12 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, loopback).await?;
     start::import(&started, &arguments.import).await?;
+    chores::tell_profiles(&started.db).await;
     let stop = stop_signal()?;
+    let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
+    let _ended_by_itself = sweeper.await;
     close(started).await
 }
 
@@ -73,22 +77,26 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, config.server.listen.ip().is_loopback()).await?;
     start::import(&started, &config.idp.import).await?;
+    chores::tell_profiles(&started.db).await;
     tracing::info!(url = config.public_url(), listen = %config.server.listen, ms = clock.elapsed().as_millis(), "ready");
-    run(config, listener, started).await
+    run(config, listener, started, clock).await
 }
 
-async fn run(config: &Config, listener: Listener, started: Started) -> Result<(), Failure> {
+async fn run(config: &Config, listener: Listener, started: Started, clock: Stopwatch) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let mut others = Vec::new();
+    let mut others = vec![tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()))];
     if let Some(address) = config.server.health_listen {
         let listener = Listener::bind(address).await?;
-        others.push(tokio::spawn(listener.serve(Health::of(started.db.clone()).router(), stop.clone())));
+        others.push(tokio::spawn(listener.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));
     }
     let main_router = match &config.admin {
         None => started.idp.router(),
         Some(admin) => {
-            let listener = Listener::bind(admin.listen).await?;
-            others.push(tokio::spawn(listener.serve(started.idp.admin_router(), stop.clone())));
+            let mut own = Listener::bind(admin.listen).await?;
+            if !admin.listen.ip().is_loopback() {
+                own.tls.clone_from(&listener.tls);
+            }
+            others.push(tokio::spawn(own.serve(started.idp.admin_router(), stop.clone())));
             started.idp.public_router()
         }
     };

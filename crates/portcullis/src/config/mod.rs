@@ -74,6 +74,13 @@ impl Config {
         if self.admin.is_none() && !self.server.listen.ip().is_loopback() {
             return Err("admin: a server that listens beyond loopback needs [admin] listen = \"ADDR\" for /admin and the master realm".to_owned());
         }
+        let admin_in_clear = self.admin.as_ref().is_some_and(|a| !a.listen.ip().is_loopback()) && self.tls.is_none();
+        if admin_in_clear {
+            return Err(
+                "admin.listen: beyond loopback it needs [tls]; administrators' passwords would travel in clear"
+                    .to_owned(),
+            );
+        }
         for (name, proxy) in self.server.trusted_proxies.iter().enumerate() {
             proxy.parse::<crate::listen::Network>().map_err(|e| format!("server.trusted_proxies[{name}]: {e}"))?;
         }
@@ -125,6 +132,7 @@ mod tests {
             ),
             (GOOD.replace("127.0.0.1:8443", "0.0.0.0:8443"), "admin: a server that listens beyond loopback"),
             (GOOD.replace("[storage]", "trusted_proxies = [\"10.0.0.0/99\"]\n[storage]"), "server.trusted_proxies[0]"),
+            (format!("{GOOD}[admin]\nlisten = \"0.0.0.0:8081\"\n"), "admin.listen: beyond loopback it needs [tls]"),
             (String::new(), "missing field `server`"),
             ("[server".to_owned(), "line 1"),
         ] {
