@@ -136,6 +136,14 @@ pub(super) fn invalid_code(cx: &Cx<'_>) -> Response {
     error(cx, None, StatusCode::BAD_REQUEST, &ErrorPage::plain(Text::key("invalidCodeMessage")))
 }
 
+/// A realm that was switched off meanwhile, or that plain http from outside may not use (SE-32).
+pub(super) fn closed(cx: &Cx<'_>) -> Option<Response> {
+    let reason = crate::token::closed(cx.view, &cx.peer)?;
+    let mut response = authorize::show(cx, &reason, None);
+    response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
+    Some(response)
+}
+
 /// A form posted by a page of somebody else: nothing was looked at (SE-03, SE-04).
 pub(crate) fn foreign(cx: &Cx<'_>) -> Response {
     error(cx, None, StatusCode::FORBIDDEN, &ErrorPage::plain(Text::key("invalidRequestMessage")))

@@ -36,6 +36,9 @@ pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 }
 
 async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    if let Some(closed) = page::closed(cx) {
+        return Ok(closed);
+    }
     let posted = visit.method == Method::POST;
     if posted && is_foreign(cx.headers, &cx.base) {
         return Ok(page::foreign(cx));

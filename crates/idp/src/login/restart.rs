@@ -31,6 +31,9 @@ pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 }
 
 async fn again(cx: &Cx<'_>, query: &Params) -> Result<Response, Unavailable> {
+    if let Some(closed) = page::closed(cx) {
+        return Ok(closed);
+    }
     if let Some(mut flow) = flows::lookup(cx, query).await? {
         if let Some(login) = flow.tab.login_mut() {
             *login = LoginTab::new(login.request.clone(), Stage::Fresh, cx.app.entropy.as_ref());

@@ -1,0 +1,21 @@
+//! Attacks on logins, sessions and passwords over the whole router, each with its honest twin; names carry the case ids.
+//!
+//! **Owns** the groups AZ, SE, EN and DS as far as the login's doors go, in strict realms and (where a case failed elsewhere
+//! or Keycloak's habits differ) in keycloak realms.
+//!
+//! **Does not own** URI matching and tokens (tests of core and idp), limits of the listeners (the binary).
+//!
+//! **Flow** a [`stage::Stage`] with one realm -> [`stage::Browser`]s walk through it -> [`stage::outcome`] and counted work.
+//! Nothing is timed: where a case speaks of time, the number of key derivations is compared.
+
+mod authorize;
+mod authorize_answers;
+mod counting;
+mod csrf;
+mod enumeration;
+mod load;
+mod pages;
+mod passwords;
+mod sessions;
+mod stage;
+mod takeover;
