@@ -17,6 +17,7 @@ use portcullis_core::oauth::response_mode::{self, Success};
 use portcullis_core::plan::{Gate, Lane, Plan, Write};
 use portcullis_core::realm::Profile;
 use portcullis_core::session::{Grant, UserSession};
+use portcullis_core::user::User;
 use portcullis_jose::digest;
 use portcullis_store::{ApplyError, Key, Kind};
 
@@ -54,11 +55,14 @@ const TOUCH_SECONDS: i64 = 60;
 /// Writes session and audit, mints the code, fills `jar`, and answers the client.
 pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> Result<Issued, Unavailable> {
     let Some(client) = cx.view.records.client(&what.request.client_id) else { return Err(Unavailable) };
-    let Some(session) = establish(cx, client, &what).await? else { return Ok(Issued::SessionGone) };
+    let user = if what.proof.fresh { user_of(cx, &what).await? } else { None };
+    let device = user.as_ref().and_then(|user| device_of(cx, user));
+    let mark = device.as_ref().map(|device| device.write.clone());
+    let Some(session) = establish(cx, client, &what, mark).await? else { return Ok(Issued::SessionGone) };
     let code = mint_code(cx, client, &session, &what).await?;
     sso::set_cookies(cx, jar, &session).map_err(|_| Unavailable)?;
-    if what.proof.fresh {
-        set_login_cookies(cx, jar, &session).await?;
+    if let Some(user) = &user {
+        set_login_cookies(cx, jar, &session, user, device.as_ref());
     }
     let issuer = cx.issuer();
     let keycloak = cx.view.records.realm.profile() == Profile::Keycloak;
@@ -73,13 +77,24 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
     Ok(Issued::Answer(authorize::respond_answer(cx, &answer)))
 }
 
+async fn user_of(cx: &Cx<'_>, what: &Issue<'_>) -> Result<Option<User>, Unavailable> {
+    cx.app.db.user(&cx.view.records.realm.id, &what.proof.user).await.map_err(|_| Unavailable)
+}
+
 /// The session of this login: the one that stands, or a new one. `None` when single sign-on lost its session.
-async fn establish(cx: &Cx<'_>, client: &Client, what: &Issue<'_>) -> Result<Option<UserSession>, Unavailable> {
+/// `mark` is written with it: a login is one plan.
+async fn establish(
+    cx: &Cx<'_>,
+    client: &Client,
+    what: &Issue<'_>,
+    mark: Option<Write>,
+) -> Result<Option<UserSession>, Unavailable> {
     let realm = &cx.view.records.realm.id;
     if let Some(id) = &what.proof.session {
         let found = cx.app.db.user_session(realm, id).await.map_err(|_| Unavailable)?;
         if let Some(mut session) = found.filter(|s| s.user == what.proof.user) {
             let mut writes = vec![Write::Audit(event(cx, client, &session.id, what))];
+            writes.extend(mark.clone());
             if what.proof.fresh {
                 session.auth_time = what.proof.auth_time;
                 let (realm, auth_time) = (realm.clone(), what.proof.auth_time);
@@ -100,10 +115,11 @@ async fn establish(cx: &Cx<'_>, client: &Client, what: &Issue<'_>) -> Result<Opt
         }
     }
     let session = new_session(cx, what);
-    let writes = vec![
+    let mut writes = vec![
         Write::CreateUserSession(realm.clone(), session.clone()),
         Write::Audit(event(cx, client, &session.id, what)),
     ];
+    writes.extend(mark);
     match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
         Ok(()) => Ok(Some(session)),
         // The account was removed between password and session.
@@ -190,32 +206,40 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Remembered name, and the device where failures are counted.
-async fn set_login_cookies(cx: &Cx<'_>, jar: &mut HeaderMap, session: &UserSession) -> Result<(), Unavailable> {
+/// A browser that the account will know again (EN-09).
+struct Device {
+    value: String,
+    write: Write,
+}
+
+/// The browser's mark, kept or new, where failures are counted.
+fn device_of(cx: &Cx<'_>, user: &User) -> Option<Device> {
+    let realm = &cx.view.records.realm;
+    if !(realm.settings.brute_force_protected || cx.view.is_strict()) {
+        return None;
+    }
+    let known = cookies::get(cx.headers, cookies::PORTCULLIS_DEVICE).filter(|v| v.len() == 43).map(str::to_owned);
+    let value = known.unwrap_or_else(|| entropy::token::<32>(cx.app.entropy.as_ref()));
+    let write = Write::RememberDevice {
+        realm: realm.id.clone(),
+        account: credentials::account_key(cx.view, user),
+        device: digest::sha256(value.as_bytes()),
+        at: cx.now.secs(),
+    };
+    Some(Device { value, write })
+}
+
+/// Remembered name, and the device.
+fn set_login_cookies(cx: &Cx<'_>, jar: &mut HeaderMap, session: &UserSession, user: &User, device: Option<&Device>) {
     let (realm, secure) = (cx.realm_name(), cx.base.secure);
     let year = Attributes { max_age: Some(REMEMBER_SECONDS), http_only: true };
-    let user = cx.app.db.user(&cx.view.records.realm.id, &session.user).await.map_err(|_| Unavailable)?;
-    let Some(user) = user else { return Ok(()) };
     if session.remember_me {
         let name = format!("username:{}", address::encoded(&user.username));
         cookies::set(jar, realm, secure, cookies::KEYCLOAK_REMEMBER_ME, &name, year);
     } else {
         cookies::delete_if_sent(cx.headers, jar, realm, cookies::KEYCLOAK_REMEMBER_ME);
     }
-    let counted = cx.view.records.realm.settings.brute_force_protected || cx.view.is_strict();
-    if !counted {
-        return Ok(());
+    if let Some(device) = device {
+        cookies::set(jar, realm, secure, cookies::PORTCULLIS_DEVICE, &device.value, year);
     }
-    // The browser keeps its mark; the account remembers it (EN-09).
-    let known = cookies::get(cx.headers, cookies::PORTCULLIS_DEVICE).filter(|v| v.len() == 43).map(str::to_owned);
-    let device = known.unwrap_or_else(|| entropy::token::<32>(cx.app.entropy.as_ref()));
-    let write = Write::RememberDevice {
-        realm: cx.view.records.realm.id.clone(),
-        account: credentials::account_key(cx.view, &user),
-        device: digest::sha256(device.as_bytes()),
-        at: cx.now.secs(),
-    };
-    cx.app.db.apply(Plan::new(Lane::Login, vec![write])).await.map_err(|_| Unavailable)?;
-    cookies::set(jar, realm, secure, cookies::PORTCULLIS_DEVICE, &device, year);
-    Ok(())
 }
