@@ -37,21 +37,30 @@ impl House {
     pub(crate) const BOTH: [Self; 2] = [Self::Strict, Self::Keycloak];
 }
 
-/// A server with both realms.
+/// A server with [`REALM`].
 pub(crate) async fn open(house: House) -> Result<TestServer> {
     let server = TestServer::start().await?;
     furnish(&server, house).await?;
     Ok(server)
 }
 
-/// Imports both realms.
+/// A server with both realms.
+pub(crate) async fn open_both(house: House) -> Result<TestServer> {
+    let server = open(house).await?;
+    import(&server, house, TWIN).await?;
+    Ok(server)
+}
+
+/// Imports [`REALM`].
 pub(crate) async fn furnish(server: &TestServer, house: House) -> Result<()> {
-    for name in [REALM, TWIN] {
-        match house {
-            House::Strict => server.import_strict(&file(name)).await?,
-            House::Keycloak => server.import(&file(name)).await?,
-        };
-    }
+    import(server, house, REALM).await
+}
+
+async fn import(server: &TestServer, house: House, name: &str) -> Result<()> {
+    match house {
+        House::Strict => server.import_strict(&file(name)).await?,
+        House::Keycloak => server.import(&file(name)).await?,
+    };
     Ok(())
 }
 

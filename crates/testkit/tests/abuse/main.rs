@@ -11,10 +11,15 @@
 
 mod codes;
 mod forge;
+mod grants;
 mod ground;
+mod keys;
+mod lifetimes;
 mod limits;
+mod pkce;
 mod properties;
 mod races;
 mod refresh;
+mod shapes;
 mod tokens;
 mod userinfo;
