@@ -3,6 +3,7 @@
 use anyhow::Result;
 use portcullis_testkit::golden::Jar;
 use portcullis_testkit::http1::Exchange;
+use tokio::task::JoinSet;
 
 use crate::stage::{Browser, Outcome, PROFILES, Stage, action, claims, edited, outcome, part, text};
 
@@ -235,6 +236,27 @@ async fn se_23_se_34_after_a_logout_nothing_old_leads_back_in() -> Result<()> {
         // The remembered name is a name, not a login; whoever types the password is in again.
         browser.enter("alice").await?;
         assert!(browser.is_signed_in().await?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn se_04_one_form_posted_many_times_at_once_is_one_login() -> Result<()> {
+    for strict in PROFILES {
+        let stage = Stage::of(strict).await?;
+        let mut browser = stage.browser()?;
+        let page = browser.ask(&[]).await?;
+        let mut posts = JoinSet::new();
+        for _ in 0..20 {
+            let (mut copy, page) = (browser.copy()?, page.clone());
+            posts.spawn(async move { copy.submit(&page, "alice", "alice-password").await });
+        }
+        let mut codes = 0;
+        while let Some(done) = posts.join_next().await {
+            codes += usize::from(matches!(outcome(&done??), Outcome::Code(_)));
+        }
+        assert_eq!((codes, stage.sessions("alice").await?), (1, 1), "strict {strict}");
+        browser.enter("alice").await?;
     }
     Ok(())
 }
