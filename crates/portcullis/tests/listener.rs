@@ -52,10 +52,11 @@ impl Served {
     }
 }
 
-/// Reads until the server closes; a reset is a close as well.
+/// Reads until the server closes; a reset is a close as well. One that never closes fails the test instead of holding it.
 async fn heard(socket: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
-    let _ = socket.read_to_end(&mut bytes).await;
+    let closed = tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut bytes)).await;
+    assert!(closed.is_ok(), "not closed: {:?}", String::from_utf8_lossy(&bytes));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
