@@ -1,5 +1,7 @@
 //! The listener's limits, byte for byte: floods of headers, silent and slow peers, foreign hosts, too many connections.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
