@@ -74,10 +74,9 @@ fn is_loopback(host: &str) -> bool {
 
 /// The form of a POST. Another media type is an empty form (Keycloak 26.4: not 415).
 pub(crate) fn form(headers: &HeaderMap, body: &Bytes) -> Result<Params, BadParams> {
-    let is_form = headers
-        .get(CONTENT_TYPE)
-        .and_then(|v| v.to_str().ok())
-        .is_some_and(|v| v.split(';').next().unwrap_or(v).trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    let is_form = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
+        v.split(';').next().unwrap_or(v).trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    });
     if is_form { Params::parse(body) } else { Ok(Params::default()) }
 }
 
