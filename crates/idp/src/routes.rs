@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{any, get};
-use http::StatusCode;
+use http::{StatusCode, Uri};
 
 use crate::state::App;
 use crate::{admin, authorize, login, logout, public, respond, token, userinfo};
@@ -94,8 +94,12 @@ fn protocol() -> Router<Arc<App>> {
         .route("/3p-cookies/step2.html", get(public::cookies_step2))
 }
 
-/// Outside every room (Keycloak 26.4: without its security headers).
-async fn not_found() -> Response {
+/// Outside every room. Keycloak 26.4 has other words, and none of its security headers, where it serves nothing at all:
+/// under the old prefix.
+async fn not_found(uri: Uri) -> Response {
+    if !uri.path().starts_with("/auth/") {
+        return respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found");
+    }
     let mut response = respond::generic_error(StatusCode::NOT_FOUND, "Unable to find matching target resource method");
     respond::unshield(response.headers_mut());
     response

@@ -5,14 +5,14 @@
 //! **Flow** [`params::Params`] -> check table -> proof types -> plan and answer, or a [`error::Reason`].
 
 pub mod authorize;
+pub mod client_auth;
+pub mod discovery;
 pub mod error;
+pub mod grants;
 pub mod logout;
 pub mod params;
+pub mod pkce;
 pub mod redirect_uri;
 pub mod response_mode;
-pub mod client_auth;
-pub mod pkce;
 pub mod scope;
 pub mod token;
-pub mod grants;
-pub mod discovery;
