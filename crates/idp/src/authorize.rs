@@ -4,9 +4,8 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -15,7 +14,7 @@ use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::response_mode::{self, AuthorizeAnswer, ResponseMode};
 
-use crate::extract::{self, Base, Peer};
+use crate::extract::{self, Arrival, Turned};
 use crate::login::{self, Cx};
 use crate::pages::security;
 use crate::pages::{Advice, Developer, ErrorPage, FormPostPage, Text};
@@ -24,23 +23,14 @@ use crate::respond::{self, Shield};
 use crate::state::App;
 
 /// The endpoint.
-pub(crate) async fn endpoint(
-    State(app): State<Arc<App>>,
-    Path(realm): Path<String>,
-    peer: Option<Extension<Peer>>,
-    request: axum::extract::Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
-        return respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large");
+pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    let arrival = match Arrival::read(&app, &realm, request).await {
+        Ok(arrival) => arrival,
+        Err(Turned::UnknownRealm(headers)) => return unknown_realm(&app, &headers),
+        Err(turned) => return turned.into(),
     };
-    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
-    let view = match app.realm(&realm).await {
-        Ok(Some(view)) => view,
-        Ok(None) => return unknown_realm(&app, &parts.headers),
-        Err(_) => return respond::unavailable(),
-    };
-    let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
+    let base = arrival.base(&app);
+    let Arrival { parts, body, peer, view } = arrival;
     let cx = Cx { app: &app, view: &view, base, peer, headers: &parts.headers, now: app.now() };
     let params = match (&parts.method, read(&parts.method, &parts.headers, &parts.uri, &body)) {
         (&Method::OPTIONS, _) => return options(),

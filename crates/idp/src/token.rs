@@ -10,7 +10,6 @@ mod mint;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::AUTHORIZATION;
@@ -23,7 +22,7 @@ use portcullis_core::oauth::token::{self, Context, Cors, GrantType, Opened};
 use portcullis_core::time::Now;
 use portcullis_store::ApplyError;
 
-use crate::extract::{self, Base, Peer};
+use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
 use crate::state::{App, RealmView};
@@ -35,22 +34,13 @@ const EXPOSED: &str = "Access-Control-Allow-Methods";
 const ATTEMPTS: usize = 3;
 
 /// The endpoint.
-pub(crate) async fn endpoint(
-    State(app): State<Arc<App>>,
-    Path(realm): Path<String>,
-    peer: Option<Extension<Peer>>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
-        return respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large");
+pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    let arrival = match Arrival::read(&app, &realm, request).await {
+        Ok(arrival) => arrival,
+        Err(turned) => return turned.into(),
     };
-    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
-    match app.realm(&realm).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
-        Err(_) => return respond::unavailable(),
-    }
+    let base = arrival.base(&app);
+    let Arrival { parts, body, peer, .. } = arrival;
     match parts.method {
         Method::OPTIONS => return cors::preflight(&parts.headers, METHODS),
         Method::POST => {}
@@ -59,7 +49,6 @@ pub(crate) async fn endpoint(
     let Ok(params) = extract::form(&parts.headers, &body) else {
         return refused(&parts.headers, &Reason::InvalidRequest, &Allowed::Any);
     };
-    let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
     let call = Call { app: &app, realm: &realm, parts: &parts, params: &params, base, peer, now: app.now() };
     call.run().await
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
@@ -13,7 +12,7 @@ use portcullis_core::client::Client;
 use portcullis_core::oauth::scope;
 
 use crate::bearer::{self, BearerPrincipal, Refused};
-use crate::extract::{self, Base, Peer};
+use crate::extract::{self, Arrival};
 use crate::respond::cors::{self, Allowed};
 use crate::respond::{self, Shield};
 use crate::signer::{self, Local, Signer as _};
@@ -28,22 +27,13 @@ const DPOP_ALGORITHMS: &str = "PS384 RS384 EdDSA ES384 ES256 RS256 ES512 PS256 P
 const SIGNATURE_ATTRIBUTE: &str = "user.info.response.signature.alg";
 
 /// The endpoint.
-pub(crate) async fn endpoint(
-    State(app): State<Arc<App>>,
-    Path(realm): Path<String>,
-    peer: Option<Extension<Peer>>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
-        return respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large");
+pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    let arrival = match Arrival::read(&app, &realm, request).await {
+        Ok(arrival) => arrival,
+        Err(turned) => return turned.into(),
     };
-    let peer = peer.map(|Extension(peer)| peer).unwrap_or_default();
-    let view = match app.realm(&realm).await {
-        Ok(Some(view)) => view,
-        Ok(None) => return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
-        Err(_) => return respond::unavailable(),
-    };
+    let issuer = arrival.base(&app).issuer(&realm);
+    let Arrival { parts, body, peer, view } = arrival;
     let form = match parts.method {
         Method::OPTIONS => return cors::preflight(&parts.headers, METHODS),
         Method::GET | Method::HEAD => Bytes::new(),
@@ -55,7 +45,6 @@ pub(crate) async fn endpoint(
         cors::add(&mut response, &parts.headers, &Allowed::Any, Some(EXPOSED_ERROR));
         return response;
     }
-    let issuer = Base::of(&app.config, &parts.headers, &parts.uri, &peer).issuer(&realm);
     match presented(&parts.headers, &form) {
         Ok(token) => answer(&app, &view, &issuer, &parts.headers, token).await,
         Err(fault) => challenge(&view, &parts.headers, &fault, &Allowed::Any),

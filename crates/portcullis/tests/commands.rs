@@ -1,5 +1,7 @@
 //! The program as a process: what it says and how it ends when something is wrong.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! `portcullis serve` as a process: TLS, the split between users and administrators, health, a clean stop.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
+
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;

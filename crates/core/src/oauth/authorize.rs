@@ -145,7 +145,7 @@ const TABLE: &[(&str, Check, &[Door])] = &[
     ("flow allowed", checks::flow_allowed, &[Authorize, Restart]),
     ("response_type given", checks::response_type_given, &[Authorize, Restart]),
     ("pushed", checks::pushed, &[Authorize, Restart]),
-    ("scope", checks::scope, &[Authorize, Restart]),
+    ("scope", checks::scopes, &[Authorize, Restart]),
     ("prompt", checks::prompt, &[Authorize, Restart]),
     ("code_challenge", checks::code_challenge, &[Authorize, Restart]),
 ];

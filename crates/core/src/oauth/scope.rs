@@ -85,6 +85,12 @@ fn named<'a>(records: &'a RealmRecords, client: &Client, name: &str) -> Option<&
     ids.find_map(|id| records.scopes.get(id).filter(|s| s.name == name && is_oidc(s)))
 }
 
+/// Whether a `scope` parameter makes the request an OpenID Connect one.
+#[must_use]
+pub(crate) fn names_openid(parameter: &str) -> bool {
+    parameter.split(' ').any(|word| word == OPENID)
+}
+
 /// Whether every word of a `scope` parameter is `openid` or a client scope of the client.
 ///
 /// # Errors
@@ -108,7 +114,7 @@ pub fn active<'a>(records: &'a RealmRecords, client: &'a Client, parameter: &str
         .chain(defaults)
         .filter(|scope| seen.insert(&scope.id))
         .collect();
-    ActiveScopes { openid: parameter.split(' ').any(|w| w == OPENID), scopes }
+    ActiveScopes { openid: names_openid(parameter), scopes }
 }
 
 /// RFC 6749 §6: the scopes of a refresh. What was not granted at first is dropped silently; default scopes stay (Keycloak 26.4).

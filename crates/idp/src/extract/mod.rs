@@ -2,6 +2,10 @@
 //!
 //! **Owns** reading. **Does not own** judging: a broken body becomes the endpoint's own error.
 
+mod arrival;
+
+pub(crate) use arrival::{Arrival, Turned};
+
 use axum::body::Bytes;
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, Uri};

@@ -9,7 +9,7 @@ use http::{HeaderMap, Method, StatusCode};
 use portcullis_core::oauth::params::Params;
 use portcullis_core::time::Now;
 
-use crate::extract::{self, Base, Peer};
+use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
 use crate::state::{App, RealmView};
 
@@ -35,23 +35,15 @@ pub(crate) struct Visit {
 impl Visit {
     /// Reads a request, or answers it where there is nothing to read.
     pub(crate) async fn read(app: &Arc<App>, realm: &str, request: Request) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
-        let Ok(body) = axum::body::to_bytes(body, extract::MAX_FORM).await else {
-            return Err(respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large"));
-        };
-        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        let view = match app.realm(realm).await {
-            Ok(Some(view)) => view,
-            Ok(None) => return Err(respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist")),
-            Err(_) => return Err(respond::unavailable()),
-        };
+        let arrival = Arrival::read(app, realm, request).await?;
+        let base = arrival.base(app);
+        let Arrival { parts, body, peer, view } = arrival;
         let broken = |_| respond::generic_error(StatusCode::BAD_REQUEST, "HTTP 400 Bad Request");
         let query = mended(&extract::query(&parts.uri).map_err(broken)?);
         let form = match parts.method {
             Method::POST => extract::form(&parts.headers, &body).map_err(broken)?,
             _ => Params::default(),
         };
-        let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
         let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
         Ok(Self { view, method, headers: parts.headers, query, form, base, peer, now: app.now() })
     }

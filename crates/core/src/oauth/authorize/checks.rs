@@ -1,12 +1,12 @@
 //! The checks of the authorization endpoint, one function each.
 
 use super::{Draft, MAX_SCOPES, MAX_VALUE, ResponseType};
-use crate::client::Client;
 use crate::flow::{ChallengeMethod, CodeChallenge};
 use crate::oauth::error::Reason;
+use crate::oauth::pkce;
 use crate::oauth::response_mode::ResponseMode;
+use crate::oauth::scope;
 use crate::realm::Profile;
-use crate::records::RealmRecords;
 
 /// Parameters whose length is limited; others are not read.
 const READ: [&str; 13] = [
@@ -70,7 +70,7 @@ pub(super) fn max_age(draft: &mut Draft<'_>) -> Result<(), Reason> {
 pub(super) fn redirect_uri(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let client = draft.client.ok_or(Reason::InvalidRequest)?;
     let matching = draft.matching(client);
-    let openid = has_openid(draft.params.get("scope").unwrap_or_default());
+    let openid = scope::names_openid(draft.params.get("scope").unwrap_or_default());
     let found = match draft.params.get("redirect_uri") {
         Some(uri) => matching.find(uri),
         None if draft.params.has("redirect_uri") || openid => None,
@@ -166,15 +166,15 @@ pub(super) fn pushed(draft: &mut Draft<'_>) -> Result<(), Reason> {
 }
 
 /// RFC 6749 §3.3: words of the client only; in a strict realm each once (AZ-08), never more than a hundred (DS-13).
-pub(super) fn scope(draft: &mut Draft<'_>) -> Result<(), Reason> {
+pub(super) fn scopes(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let Some(text) = draft.params.get("scope") else { return Ok(()) };
     let client = draft.client.ok_or(Reason::InvalidRequest)?;
     let words: Vec<&str> = text.split_whitespace().collect();
     let twice = words.iter().enumerate().any(|(i, w)| words.iter().skip(i + 1).any(|o| o == w));
-    let refused = words.len() > MAX_SCOPES
-        || (draft.profile() == Profile::Strict && twice)
-        || !are_assigned(draft.records, client, text);
-    if refused { Err(Reason::InvalidScopes(text.to_owned())) } else { Ok(()) }
+    if words.len() > MAX_SCOPES || (draft.profile() == Profile::Strict && twice) {
+        return Err(Reason::InvalidScopes(text.to_owned()));
+    }
+    scope::validate(draft.records, client, text)
 }
 
 /// AZ-09: `none` stands alone in a strict realm; in a keycloak realm it wins (Keycloak 26.4).
@@ -211,25 +211,8 @@ pub(super) fn code_challenge(draft: &mut Draft<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-fn has_openid(scope: &str) -> bool {
-    scope.split_whitespace().any(|word| word == "openid")
-}
-
-/// Every word is `openid` or a client scope assigned to the client.
-fn are_assigned(records: &RealmRecords, client: &Client, scope: &str) -> bool {
-    let assigned = |word: &str| {
-        let mut ids = client.default_scopes.iter().chain(&client.optional_scopes);
-        ids.any(|id| records.scopes.get(id).is_some_and(|s| s.name == word))
-    };
-    scope.split_whitespace().all(|word| word == "openid" || assigned(word))
-}
-
-/// RFC 7636 §4.2: 43 base64url characters for `S256`; for `plain` a verifier's form. Keycloak 26.4 takes up to 128 for both.
+/// RFC 7636 §4.2: 43 base64url characters for `S256`; for `plain` a verifier's form. Keycloak 26.4 takes a verifier's form for both.
 fn is_challenge(challenge: &str, method: ChallengeMethod, strict: bool) -> bool {
     let exact = strict && method == ChallengeMethod::S256;
-    let length = if exact { challenge.len() == 43 } else { (43..=128).contains(&challenge.len()) };
-    length
-        && challenge
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_') || (!exact && matches!(b, b'.' | b'~')))
+    pkce::is_well_formed(challenge) && !(exact && (challenge.len() != 43 || challenge.contains(['.', '~'])))
 }

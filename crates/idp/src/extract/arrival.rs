@@ -1,0 +1,66 @@
+//! A request at the door of a realm: its body read within the limit, its peer known, its realm found.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::Request;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+use super::{Base, MAX_FORM, Peer};
+use crate::respond;
+use crate::state::{App, RealmView};
+
+/// What every endpoint of a realm begins with.
+pub(crate) struct Arrival {
+    /// Method, address, headers.
+    pub(crate) parts: Parts,
+    /// The whole body.
+    pub(crate) body: Bytes,
+    /// Who called.
+    pub(crate) peer: Peer,
+    /// The realm.
+    pub(crate) view: Arc<RealmView>,
+}
+
+/// Why a request got no further than the door.
+pub(crate) enum Turned {
+    /// DS-01: the body is over the limit.
+    TooLarge,
+    /// No such realm.
+    UnknownRealm(HeaderMap),
+    /// The store did not answer.
+    Unavailable,
+}
+
+impl Arrival {
+    /// Reads a request.
+    pub(crate) async fn read(app: &App, realm: &str, request: Request) -> Result<Self, Turned> {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, MAX_FORM).await.map_err(|_| Turned::TooLarge)?;
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        match app.realm(realm).await {
+            Ok(Some(view)) => Ok(Self { parts, body, peer, view }),
+            Ok(None) => Err(Turned::UnknownRealm(parts.headers)),
+            Err(_) => Err(Turned::Unavailable),
+        }
+    }
+
+    /// The server's own address as this request sees it.
+    pub(crate) fn base(&self, app: &App) -> Base {
+        Base::of(&app.config, &self.parts.headers, &self.parts.uri, &self.peer)
+    }
+}
+
+impl From<Turned> for Response {
+    fn from(turned: Turned) -> Self {
+        match turned {
+            Turned::TooLarge => {
+                respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large")
+            }
+            Turned::UnknownRealm(_) => respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
+            Turned::Unavailable => respond::unavailable(),
+        }
+    }
+}
