@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_core::ids::SessionId;
-use portcullis_core::login::{flow, session_cookie};
+use portcullis_core::login::{cookie_header, flow, session_cookie};
 use portcullis_core::oauth::authorize::{Refusal, decide, revalidate};
 use portcullis_core::oauth::params::{MAX_PARAMETERS, Params};
 use portcullis_core::oauth::redirect_uri::{MAX_LENGTH, Matching};
@@ -103,9 +103,13 @@ pub fn redirect_uri(input: &[u8]) {
     }
 }
 
-/// Cookies that we signed: nothing else is read, and what is read is what was signed.
+/// Cookies that we signed: nothing else is read, and what is read is what was signed. The header they come in: one of a name, or none.
 pub fn cookies(input: &[u8]) {
     let Ok(value) = str::from_utf8(input) else { return };
+    if let Some(found) = cookie_header::find([value], "KEYCLOAK_IDENTITY") {
+        assert!(value.contains(&format!("KEYCLOAK_IDENTITY={found}")) && !found.contains(';'));
+        assert!(cookie_header::find([value, "KEYCLOAK_IDENTITY=x"], "KEYCLOAK_IDENTITY").is_none(), "two count as one");
+    }
     const MAC: &[u8] = &[7; 32];
     if let Some(id) = flow::read_browser_cookie(value, MAC) {
         let signed = value.split('.').next().unwrap_or(value);

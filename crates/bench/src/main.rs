@@ -36,6 +36,7 @@ fn main() -> Result<()> {
     }
     if wanted("store") {
         eprintln!("store ...");
+        runtime.block_on(store::pool(base, &mut table))?;
         runtime.block_on(store::run(&mut table))?;
     }
     println!("{table}");

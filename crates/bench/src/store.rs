@@ -1,13 +1,49 @@
 //! Rows and commits per operation, counted by the store itself in one process.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use anyhow::{Result, ensure};
+use portcullis::clock::SystemEntropy;
+use portcullis_core::ids::RealmId;
+use portcullis_core::secret::Secret;
+use portcullis_idp::PasswordPool;
 use portcullis_testkit::rp::{Pkce, Registration, RelyingParty};
 use portcullis_testkit::server::TestServer;
 
+use crate::calibrate::Base;
 use crate::realm::{self, CALLBACK};
 use crate::table::{Row, Table};
 
 const ROUNDS: u64 = 20;
+
+/// How many passwords are hashed to measure the pool.
+const HASHES: u32 = 60;
+
+/// The password pool with one thread against the bare kernel.
+///
+/// # Errors
+/// When the pool has no room, which one caller cannot bring about.
+#[expect(clippy::disallowed_methods, reason = "measuring is this crate's job")]
+pub async fn pool(base: Base, table: &mut Table) -> Result<()> {
+    let pool = PasswordPool::new(1, Arc::new(SystemEntropy));
+    let (realm, password) = (RealmId::new("bench"), Secret::new("bench-password"));
+    let mut best = 0.0f64;
+    for _ in 0..3 {
+        let start = Instant::now();
+        for _ in 0..HASHES {
+            pool.hash(&realm, &password).await.map_err(|e| anyhow::anyhow!("{e:?}"))?;
+        }
+        best = best.max(f64::from(HASHES) / start.elapsed().as_secs_f64());
+    }
+    table.push(Row {
+        what: "Argon2id through the password pool, one thread".to_owned(),
+        rate: format!("{best:.0}"),
+        note: format!("{:.0} % of the bare kernel (target 90)", best / base.argon2 * 100.0),
+        ..Row::default()
+    });
+    Ok(())
+}
 
 /// Counts and prints.
 ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -104,18 +104,15 @@ pub(crate) async fn discovery(
 }
 
 /// The realm's JWK set (RFC 7517 §5), prebuilt.
-pub(crate) async fn certs(
-    State(app): State<Arc<App>>,
-    Path(realm): Path<String>,
-    (method, headers): (Method, HeaderMap),
-) -> Response {
+pub(crate) async fn certs(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
     let view = match view(&app, &realm).await {
         Ok(view) => view,
         Err(response) => return response,
     };
-    match method {
-        Method::OPTIONS => cors::preflight(&headers, "GET"),
-        Method::GET | Method::HEAD => open(respond::raw_json(StatusCode::OK, view.keys.jwks()), &headers, NO_CACHE),
+    let headers = request.headers();
+    match *request.method() {
+        Method::OPTIONS => cors::preflight(headers, "GET"),
+        Method::GET | Method::HEAD => open(respond::raw_json(StatusCode::OK, view.keys.jwks()), headers, NO_CACHE),
         _ => wrong_method(),
     }
 }

@@ -7,6 +7,7 @@
 //! [`flow::Stage`] -> [`next::next`] again, until it says issue.
 
 pub mod brute_force;
+pub mod cookie_header;
 pub mod flow;
 pub mod next;
 pub mod password_policy;

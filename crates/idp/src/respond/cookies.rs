@@ -1,6 +1,7 @@
 //! Keycloak's cookies: names, attributes and their order (`Version=1;Path=..;..`, surface §1.6).
 
 use http::{HeaderMap, HeaderValue};
+use portcullis_core::login::cookie_header;
 
 /// Signed id of the browser's login flows.
 pub(crate) const AUTH_SESSION_ID: &str = "AUTH_SESSION_ID";
@@ -69,22 +70,11 @@ fn append(headers: &mut HeaderMap, text: &str) {
     }
 }
 
-/// A cookie of the request. Two of one name are none (SE-10); a nameless or oddly prefixed one never matches (SE-11).
+/// A cookie of the request; a line that is no text hides them all.
 pub(crate) fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for header in headers.get_all(http::header::COOKIE) {
-        for pair in header.to_str().ok()?.split(';') {
-            let Some((key, value)) = pair.trim_matches(' ').split_once('=') else { continue };
-            if key != name {
-                continue;
-            }
-            if found.is_some() {
-                return None;
-            }
-            found = Some(value);
-        }
-    }
-    found
+    let lines: Vec<&str> =
+        headers.get_all(http::header::COOKIE).iter().map(|line| line.to_str().ok()).collect::<Option<_>>()?;
+    cookie_header::find(lines, name)
 }
 
 #[cfg(test)]
