@@ -250,6 +250,11 @@ async fn az_33_other_methods_leave_nothing_behind() -> Result<()> {
         }
         let answer = browser.rp.send(Exchange::new("OPTIONS", &target)).await?;
         assert_nothing_made(&answer, "OPTIONS");
+        if strict {
+            let answer = browser.rp.send(Exchange::new("HEAD", &target)).await?;
+            assert_eq!(answer.status, 405, "HEAD");
+            assert_nothing_made(&answer, "HEAD");
+        }
         assert_eq!(stage.sessions("alice").await?, 1);
         assert!(matches!(outcome(&browser.ask(&[]).await?), Outcome::Code(_)));
     }
