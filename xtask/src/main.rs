@@ -113,8 +113,9 @@ fn run(task: Task) -> Result<()> {
             shell.run("golden", run)
         }
         Task::Bench { args } => {
-            let mut run = cargo(&["run", "--release", "-p", "portcullis-bench", "--"]);
-            run.args(args);
+            shell.run("server, release build", cargo(&["build", "--release", "-p", "portcullis"]))?;
+            let mut run = cargo(&["run", "--release", "-p", "portcullis-bench", "--", "--server"]);
+            run.arg(shell.target.join("release/portcullis")).args(args);
             shell.run("bench", run)
         }
         Task::Keycloak { action } => keycloak::run(&shell, &action),
