@@ -42,8 +42,13 @@ struct Running(Child);
 impl Running {
     /// Starts on a free port and waits for the line that names it.
     fn idp(data: &Path, environment: &[(&str, &str)]) -> (Self, String) {
+        Self::start(&["--data", data.to_str().unwrap()], environment)
+    }
+
+    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
         let mut child = Command::new(PROGRAM)
-            .args(["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()])
+            .args(["idp", "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
@@ -155,6 +160,19 @@ fn the_first_administrator_is_made_once_and_weak_passwords_stay_on_loopback() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("too weak"));
     let output = bounded(&["idp", "--listen", "127.0.0.1:0", "--in-memory"]).envs([weak[0]]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_demos_folder_never_faces_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, file) = (folder.path().join("data"), folder.path().join("realm.json"));
+    std::fs::write(&file, "{\"realm\":\"acme\",\"enabled\":true,\"attributes\":{\"portcullis.demo\":\"true\"}}")
+        .unwrap();
+    let (data, file) = (data.to_str().unwrap(), file.to_str().unwrap());
+    let (running, said) = Running::start(&["--data", data, "--import", file], &[]);
+    assert!(said.contains("Imported realm acme"), "{said}");
+    assert_eq!(running.interrupt(), Some(0));
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data], 2, &["belongs to the demo"]);
 }
 
 #[test]
