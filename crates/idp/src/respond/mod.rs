@@ -57,6 +57,8 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
 pub(crate) fn raw_json(status: StatusCode, body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
+    // Room for what follows (CORS, caching), so that the map does not grow while the answer is made.
+    *response.headers_mut() = HeaderMap::with_capacity(12);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     shield(response.headers_mut(), Shield::Api);
     response
