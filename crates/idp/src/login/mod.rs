@@ -14,6 +14,7 @@ mod issue;
 mod new_password;
 mod page;
 mod required_action;
+mod reset;
 pub(crate) mod restart;
 mod sso;
 mod start;
@@ -82,5 +83,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/authenticate", any(authenticate::endpoint))
         .route("/required-action", any(required_action::endpoint))
         .route("/restart", get(restart::endpoint))
+        .route("/reset-credentials", get(reset::endpoint))
         .route("/{*rest}", any(page::not_found))
 }

@@ -33,7 +33,7 @@ const LOGIN: &str = "login/mod.rs";
 const ALL: &[&str] = &["GET", "POST", "PUT", "DELETE"];
 
 /// Every route of the identity provider: a new one must be added here.
-const DOORS: [Row; 24] = [
+const DOORS: [Row; 25] = [
     (ROUTES, "/", "/", Body::Unread(405), &[]),
     (ROUTES, "/resources/{version}/login/{*path}", "/resources/x/login/css/login.css", Body::Unread(405), &[]),
     (
@@ -97,6 +97,7 @@ const DOORS: [Row; 24] = [
     (LOGIN, "/authenticate", "/realms/yard/login-actions/authenticate", Body::Form, &[]),
     (LOGIN, "/required-action", "/realms/yard/login-actions/required-action", Body::Form, &[]),
     (LOGIN, "/restart", "/realms/yard/login-actions/restart", Body::Unread(405), &[]),
+    (LOGIN, "/reset-credentials", "/realms/yard/login-actions/reset-credentials", Body::Unread(405), &[]),
     (LOGIN, "/{*rest}", "/realms/yard/login-actions/x", Body::Unread(404), &[]),
     (ADMIN, "/realms", "/admin/realms", Body::Json, ALL),
     (ADMIN, "/realms/{realm}", "/admin/realms/yard", Body::Json, ALL),
