@@ -10,6 +10,7 @@ mod authorize;
 mod bearer;
 mod extract;
 pub mod import;
+mod introspect;
 mod keys;
 mod login;
 mod logout;

@@ -9,7 +9,7 @@ use axum::routing::{any, get};
 use http::{StatusCode, Uri};
 
 use crate::state::App;
-use crate::{admin, authorize, login, logout, public, respond, token, userinfo};
+use crate::{admin, authorize, introspect, login, logout, public, respond, token, userinfo};
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
 const MAX_BODY: usize = 64 * 1024;
@@ -84,6 +84,7 @@ fn protocol() -> Router<Arc<App>> {
     Router::new()
         .route("/auth", any(authorize::endpoint))
         .route("/token", any(token::endpoint))
+        .route("/token/introspect", any(introspect::endpoint))
         .route("/certs", any(public::certs))
         .route("/userinfo", any(userinfo::endpoint))
         .route("/logout", any(logout::endpoint))

@@ -7,6 +7,8 @@
 mod load;
 mod mint;
 
+pub(crate) use load::verified as refresh_claims;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

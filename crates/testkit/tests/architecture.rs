@@ -119,7 +119,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         let kind = entry.file_type()?;
         if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
             out.extend(files(&entry.path())?);
-        } else if kind.is_file() {
+        // In a linked work tree `.git` is a file.
+        } else if kind.is_file() && name != ".git" {
             out.push(entry.path());
         }
     }

@@ -338,3 +338,31 @@ fn a_refresh_token_is_made_of_its_facts_alone() {
     assert_eq!(make(Some("f")), make(Some("f")));
     assert!(make(Some("f")).ends_with(r#","reuse_id":"f"}"#));
 }
+
+#[test]
+fn rfc_7662_2_2_mappers_never_speak_for_the_server() {
+    let audience = ["https://login.test".to_owned()];
+    let introspected = |mappers: Vec<ProtocolMapper>| {
+        with(mappers, false, |f| {
+            let token =
+                tokens::Introspected { stamp: STAMP, typ: "Bearer", audience: &audience, scope: Some("openid") };
+            let full = tokens::introspection(f, &token);
+            let party = tokens::introspection_of_party(f, &token);
+            assert_eq!(full.audience, party.audience);
+            (String::from_utf8(full.json).unwrap(), String::from_utf8(party.json).unwrap())
+        })
+    };
+    let honest = introspected(vec![]);
+    let ends = r#""client_id":"web","username":"alice","token_type":"Bearer","active":true}"#;
+    assert!(honest.0.ends_with(ends), "{}", honest.0);
+    let fixed = |claim| everywhere("oidc-hardcoded-claim-mapper", claim, &[("claim.value", "false")]);
+    for name in ["client_id", "username", "token_type", "active", "sub", "aud", "scope", "typ"] {
+        assert_eq!(introspected(vec![fixed(name)]), honest, "{name}");
+    }
+    let written = introspected(vec![fixed("plan")]);
+    assert!(written.0.contains(r#""plan":"false""#), "honest twin: {}", written.0);
+    assert_eq!(
+        honest.1,
+        r#"{"exp":1300,"iat":1000,"jti":"onrtac:x","aud":["https://login.test","api","app"],"typ":"Bearer","acr":"1","active":true}"#
+    );
+}

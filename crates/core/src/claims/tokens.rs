@@ -1,4 +1,4 @@
-//! Payloads of access, ID and refresh tokens and of userinfo, in Keycloak's member order (recorded from 26.4.2).
+//! Payloads of access, ID and refresh tokens, of userinfo and of introspection, in Keycloak's member order (recorded from 26.4.2).
 
 use serde_json::Value;
 
@@ -143,4 +143,86 @@ pub fn userinfo(facts: &Facts<'_>, signed: bool) -> Vec<u8> {
     }
     object.rest(&claims.members);
     object.end()
+}
+
+/// What a token that is introspected says itself. All else is made anew by the mappers (Keycloak 26.4).
+#[derive(Clone, Copy, Debug)]
+pub struct Introspected<'a> {
+    /// Times and id.
+    pub stamp: Stamp<'a>,
+    /// `typ`.
+    pub typ: &'a str,
+    /// `aud`.
+    pub audience: &'a [String],
+    /// `scope`.
+    pub scope: Option<&'a str>,
+}
+
+/// An introspection answer.
+#[derive(Clone, Debug)]
+pub struct IntrospectionPayload {
+    /// JSON.
+    pub json: Vec<u8>,
+    /// The audiences it names: the token's own, then those the mappers add (a lightweight token has none of its own).
+    pub audience: Vec<String>,
+}
+
+/// The introspection answer for a token that holds (RFC 7662 §2.2).
+#[must_use]
+pub fn introspection(facts: &Facts<'_>, token: &Introspected<'_>) -> IntrospectionPayload {
+    let mut claims = gather(facts, Target::Introspection);
+    let audience = audience(token, &claims);
+    let members = &mut claims.members;
+    // RFC 7662 §2.2: these four are the server's own word.
+    for name in ["client_id", "username", "token_type", "active"] {
+        members.shift_remove(name);
+    }
+    let mut object = Object::new();
+    head(&mut object, token.stamp, members, facts.issuer);
+    object.audience(&audience);
+    object.text("sub", facts.user.id.as_str());
+    object.text("typ", token.typ);
+    object.text("azp", &facts.client.client_id);
+    if let Some(session) = facts.session {
+        object.text("sid", session.id.as_str());
+    }
+    for name in ["acr", "allowed-origins", "realm_access", "resource_access"] {
+        object.taken(name, members);
+    }
+    if let Some(scope) = token.scope {
+        object.text("scope", scope);
+    }
+    object.rest(members);
+    object.text("client_id", &facts.client.client_id);
+    object.text("username", facts.user.username.as_str());
+    object.text("token_type", token.typ);
+    object.value("active", &Value::Bool(true));
+    IntrospectionPayload { json: object.end(), audience }
+}
+
+/// The short answer to the hint `requesting_party_token`.
+#[must_use]
+pub fn introspection_of_party(facts: &Facts<'_>, token: &Introspected<'_>) -> IntrospectionPayload {
+    let mut claims = gather(facts, Target::Introspection);
+    let audience = audience(token, &claims);
+    let mut object = Object::new();
+    object.int("exp", token.stamp.expires_at);
+    object.int("iat", token.stamp.issued_at);
+    object.text("jti", token.stamp.id);
+    object.audience(&audience);
+    object.text("typ", token.typ);
+    object.taken("acr", &mut claims.members);
+    object.value("active", &Value::Bool(true));
+    IntrospectionPayload { json: object.end(), audience }
+}
+
+/// The token's own audiences, then those the mappers add.
+fn audience(token: &Introspected<'_>, claims: &super::Claims) -> Vec<String> {
+    let mut all = token.audience.to_vec();
+    for name in &claims.audience {
+        if !all.contains(name) {
+            all.push(name.clone());
+        }
+    }
+    all
 }

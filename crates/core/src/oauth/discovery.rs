@@ -50,6 +50,7 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     o.text("issuer", &issuer);
     o.text("authorization_endpoint", &format!("{oidc}/auth"));
     o.text("token_endpoint", &format!("{oidc}/token"));
+    o.text("introspection_endpoint", &format!("{oidc}/token/introspect"));
     o.text("userinfo_endpoint", &format!("{oidc}/userinfo"));
     o.text("end_session_endpoint", &format!("{oidc}/logout"));
     flag(&mut o, "frontchannel_logout_session_supported", abilities.frontchannel_logout);
@@ -73,12 +74,11 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     encryption(&mut o, "request_object");
     list(&mut o, "response_modes_supported", &["query", "fragment", "form_post"]);
     list(&mut o, "token_endpoint_auth_methods_supported", AUTH_METHODS);
-    for name in [
-        "token_endpoint_auth_signing_alg_values_supported",
-        "introspection_endpoint_auth_methods_supported",
-        "introspection_endpoint_auth_signing_alg_values_supported",
-        "authorization_signing_alg_values_supported",
-    ] {
+    list(&mut o, "token_endpoint_auth_signing_alg_values_supported", NOTHING);
+    list(&mut o, "introspection_endpoint_auth_methods_supported", AUTH_METHODS);
+    for name in
+        ["introspection_endpoint_auth_signing_alg_values_supported", "authorization_signing_alg_values_supported"]
+    {
         list(&mut o, name, NOTHING);
     }
     encryption(&mut o, "authorization");
@@ -166,9 +166,15 @@ mod tests {
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
         assert_eq!(document["scopes_supported"][0], "openid");
         assert!(!document["scopes_supported"].as_array().unwrap().contains(&json!("saml")));
-        for absent in
-            ["introspection_endpoint", "revocation_endpoint", "registration_endpoint", "device_authorization_endpoint"]
-        {
+        assert_eq!(
+            document["introspection_endpoint"],
+            "https://login.test/realms/acme/protocol/openid-connect/token/introspect"
+        );
+        assert_eq!(
+            document["introspection_endpoint_auth_methods_supported"],
+            json!(["client_secret_basic", "client_secret_post"])
+        );
+        for absent in ["revocation_endpoint", "registration_endpoint", "device_authorization_endpoint"] {
             assert_eq!(document.get(absent), None, "{absent}");
         }
         for (name, value) in document.as_object().unwrap() {
@@ -179,7 +185,7 @@ mod tests {
 
     #[test]
     fn keycloaks_keys_stand_in_keycloaks_order() {
-        let recorded: Vec<&str> = "issuer authorization_endpoint token_endpoint userinfo_endpoint end_session_endpoint \
+        let recorded: Vec<&str> = "issuer authorization_endpoint token_endpoint introspection_endpoint userinfo_endpoint end_session_endpoint \
             frontchannel_logout_session_supported frontchannel_logout_supported jwks_uri check_session_iframe \
             grant_types_supported acr_values_supported response_types_supported subject_types_supported \
             prompt_values_supported id_token_signing_alg_values_supported id_token_encryption_alg_values_supported \

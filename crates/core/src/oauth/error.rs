@@ -174,6 +174,16 @@ reasons! {
     /// A required action is owed.
     AccountNotSetUp => 400 "invalid_grant" "Account is not fully set up";
 
+    // --- introspection ---------------------------------------------------------------------------------------------
+    /// The caller did not prove that it is a client.
+    IntrospectionUnauthenticated => 401 "invalid_request" "Authentication failed.";
+    /// A public client: anybody could ask in its name (RFC 7662 §2.1).
+    IntrospectionByPublicClient => 403 "invalid_request" "Client not allowed.";
+    /// No `token`.
+    TokenNotProvided => 400 "invalid_request" "Token not provided.";
+    /// A `token_type_hint` nobody knows.
+    UnsupportedTokenType(hint) => 400 "invalid_request" format!("Unsupported token type [{hint}].");
+
     // --- refresh ---------------------------------------------------------------------------------------------------
     /// No `refresh_token`.
     MissingRefreshToken => 400 "invalid_request" "No refresh token";

@@ -9,6 +9,7 @@ pub mod client_auth;
 pub mod discovery;
 pub mod error;
 pub mod grants;
+pub mod introspect;
 pub mod logout;
 pub mod params;
 pub mod pkce;

@@ -62,6 +62,7 @@ const DOORS: [Row; 25] = [
     (ROUTES, "/protocol/{protocol}/{*rest}", "/realms/yard/protocol/saml/x", Body::Unread(404), &[]),
     (ROUTES, "/auth", "/realms/yard/protocol/openid-connect/auth", Body::Form, &[]),
     (ROUTES, "/token", "/realms/yard/protocol/openid-connect/token", Body::Form, &[]),
+    (ROUTES, "/token/introspect", "/realms/yard/protocol/openid-connect/token/introspect", Body::Form, &[]),
     (ROUTES, "/certs", "/realms/yard/protocol/openid-connect/certs", Body::Unread(405), &[]),
     (ROUTES, "/userinfo", "/realms/yard/protocol/openid-connect/userinfo", Body::Form, &["GET", "POST"]),
     (ROUTES, "/logout", "/realms/yard/protocol/openid-connect/logout", Body::Form, &[]),

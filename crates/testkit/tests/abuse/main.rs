@@ -13,6 +13,7 @@ mod codes;
 mod forge;
 mod grants;
 mod ground;
+mod introspect;
 mod keys;
 mod lifetimes;
 mod limits;

@@ -82,13 +82,17 @@ pub struct Loaded<'a> {
 /// # Errors
 /// Another realm's, kind's or client's token, or one that expired.
 pub fn check_token(cx: &Context<'_>, client: &AuthenticatedClient<'_>, claims: &RefreshClaims) -> Result<(), Reason> {
+    check_claims(cx, client.client(), claims)
+}
+
+fn check_claims(cx: &Context<'_>, client: &Client, claims: &RefreshClaims) -> Result<(), Reason> {
     if claims.iss != cx.issuer || claims.typ != "Refresh" || claims.jti.is_empty() || claims.sid.is_empty() {
         return Err(Reason::InvalidRefreshToken);
     }
     if claims.exp <= cx.now.secs() {
         return Err(Reason::RefreshTokenExpired);
     }
-    if claims.azp != client.client().client_id {
+    if claims.azp != client.client_id {
         return Err(Reason::RefreshTokenOfAnotherClient);
     }
     Ok(())
@@ -126,6 +130,25 @@ pub fn decide<'a>(
             Err(reason) => refuse(cx, client_of, Vec::new(), reason),
         },
         Err((writes, reason)) => refuse(cx, client_of, writes, reason),
+    }
+}
+
+/// Whether the grant would take a verified token of `client` now (RFC 7662 §2.2). Nothing is used up.
+#[must_use]
+pub fn is_live(cx: &Context<'_>, client: &Client, claims: &RefreshClaims, loaded: Loaded<'_>) -> bool {
+    if !client.settings.enabled || check_claims(cx, client, claims).is_err() {
+        return false;
+    }
+    let Ok(parties) = check_records(cx, client, claims, loaded) else { return false };
+    match (&claims.reuse_id, loaded.lineage) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        // RT-04: a token that was replaced is over, whatever its own dates say.
+        (Some(id), Some(lineage)) => {
+            let own = lineage.id.as_str() == id && lineage.session == parties.session.id && lineage.client == client.id;
+            let rule = family::rule(&cx.records.realm, client);
+            own && matches!(family::turn(cx, rule, lineage, &claims.jti, claims.exp), Turn::Next(_))
+        }
     }
 }
 

@@ -1,0 +1,194 @@
+//! `POST /realms/{realm}/protocol/openid-connect/token/introspect` (RFC 7662).
+//!
+//! **Owns** loading who stands behind a token, and the answer's headers. **Does not own** who may ask
+//! ([`portcullis_core::oauth::introspect`]), whether an access token counts ([`crate::bearer`]).
+//! **Flow** form -> [`law::open`] -> refresh token? else access token -> [`law::may_learn`] -> document or `{"active":false}`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use http::{HeaderValue, Method, StatusCode};
+use portcullis_core::claims::Facts;
+use portcullis_core::claims::tokens::{self, Introspected, IntrospectionPayload, Stamp};
+use portcullis_core::client::Client;
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::grants::refresh::{self, Loaded, RefreshClaims};
+use portcullis_core::oauth::introspect::{self as law, Asked, Form};
+use portcullis_core::oauth::scope;
+use portcullis_core::oauth::token::Context;
+use portcullis_core::session::{ClientSession, UserSession};
+use portcullis_core::user::User;
+
+use crate::bearer::{self, Refused};
+use crate::extract::{self, Arrival};
+use crate::respond;
+use crate::state::{App, RealmView, Unavailable};
+use crate::token;
+
+/// The endpoint.
+pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    let arrival = match Arrival::read(&app, &realm, request).await {
+        Ok(arrival) => arrival,
+        Err(turned) => return turned.into(),
+    };
+    let base = arrival.base(&app);
+    let Arrival { parts, body, peer, view } = arrival;
+    match parts.method {
+        Method::OPTIONS => return options(),
+        Method::POST => {}
+        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+    }
+    if let Some(reason) = token::closed(&view, &peer) {
+        return refused(&reason);
+    }
+    let Ok(params) = extract::form(&parts.headers, &body) else { return refused(&Reason::InvalidRequest) };
+    let headers = parts.headers.get_all(AUTHORIZATION).iter();
+    // A header that is no text is no credential; it must not count as absent.
+    let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
+    let asked = match law::open(&view.records, &authorization, &params) {
+        Ok(asked) => asked,
+        Err(reason) => return refused(&reason),
+    };
+    let issuer = base.issuer(&realm);
+    let cx = Context {
+        now: app.now(),
+        records: &view.records,
+        base: &base.url,
+        issuer: &issuer,
+        ip: &peer.ip,
+        entropy: &*app.entropy,
+    };
+    match answer(&app, &view, &cx, &asked).await {
+        Ok(document) => {
+            let document = document.unwrap_or_else(|| law::INACTIVE.to_vec());
+            let mut response = respond::raw_json(StatusCode::OK, document);
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            response
+        }
+        Err(Unavailable) => respond::unavailable(),
+    }
+}
+
+/// No browser calls this endpoint: `OPTIONS` says what there is, and nothing about origins (Keycloak 26.4).
+fn options() -> Response {
+    let mut response = respond::empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, OPTIONS"));
+    response
+}
+
+/// Keycloak 26.4 says nothing about caching here.
+fn refused(reason: &Reason) -> Response {
+    let mut response = respond::oauth_error(reason);
+    response.headers_mut().remove(CACHE_CONTROL);
+    response.headers_mut().remove(PRAGMA);
+    response
+}
+
+/// The document of a token that holds and that the caller may know; `None` for any other.
+async fn answer(
+    app: &App,
+    view: &RealmView,
+    cx: &Context<'_>,
+    asked: &Asked<'_>,
+) -> Result<Option<Vec<u8>>, Unavailable> {
+    match token::refresh_claims(view, asked.token) {
+        Some(claims) => of_refresh_token(app, cx, asked, &claims).await,
+        None => of_access_token(app, view, cx, asked).await,
+    }
+}
+
+async fn of_access_token(
+    app: &App,
+    view: &RealmView,
+    cx: &Context<'_>,
+    asked: &Asked<'_>,
+) -> Result<Option<Vec<u8>>, Unavailable> {
+    let principal = match bearer::verify(app, view, cx.issuer, asked.token, cx.now).await {
+        Ok(principal) => principal,
+        Err(Refused::Unavailable) => return Err(Unavailable),
+        Err(refused) => {
+            tracing::debug!(?refused, "introspected as inactive");
+            return Ok(None);
+        }
+    };
+    let claims = &principal.claims;
+    let (Some(issued_at), Some(expires_at)) = (claims.iat(), claims.exp()) else { return Ok(None) };
+    let subject = Subject {
+        client: principal.client,
+        user: &principal.user,
+        session: &principal.session,
+        below: &principal.client_session,
+    };
+    let token = Introspected {
+        stamp: Stamp { issued_at, expires_at, id: claims.jti().unwrap_or_default() },
+        typ: claims.str("typ").unwrap_or_default(),
+        audience: claims.aud(),
+        scope: claims.str("scope"),
+    };
+    let payload = subject.payload(cx, asked.form, &token);
+    let told = law::may_learn(cx.records, asked.caller, principal.client, &payload.audience);
+    Ok(told.then_some(payload.json))
+}
+
+async fn of_refresh_token(
+    app: &App,
+    cx: &Context<'_>,
+    asked: &Asked<'_>,
+    claims: &RefreshClaims,
+) -> Result<Option<Vec<u8>>, Unavailable> {
+    let realm = &cx.records.realm.id;
+    let Some(client) = cx.records.client(&claims.azp) else { return Ok(None) };
+    let both = app.db.session_and_client(realm, &claims.session(), &client.id).await.map_err(|_| Unavailable)?;
+    let Some((session, Some(below))) = both else { return Ok(None) };
+    let lineage = match claims.lineage() {
+        Some(id) => app.db.lineage(realm, &id).await.map_err(|_| Unavailable)?,
+        None => None,
+    };
+    let Some(user) = app.db.user(realm, &session.user).await.map_err(|_| Unavailable)? else { return Ok(None) };
+    let loaded =
+        Loaded { session: Some(&session), client_session: Some(&below), lineage: lineage.as_ref(), user: Some(&user) };
+    if !refresh::is_live(cx, client, claims, loaded) {
+        return Ok(None);
+    }
+    let token = Introspected {
+        stamp: Stamp { issued_at: claims.iat, expires_at: claims.exp, id: &claims.jti },
+        typ: &claims.typ,
+        audience: &[cx.issuer.to_owned()],
+        scope: Some(&claims.scope),
+    };
+    let subject = Subject { client, user: &user, session: &session, below: &below };
+    // Its audience is the server: it is for the client that holds it.
+    let told = law::may_learn(cx.records, asked.caller, client, &[]);
+    Ok(told.then(|| subject.payload(cx, asked.form, &token).json))
+}
+
+/// Who stands behind a token that holds.
+struct Subject<'s> {
+    client: &'s Client,
+    user: &'s User,
+    session: &'s UserSession,
+    below: &'s ClientSession,
+}
+
+impl Subject<'_> {
+    fn payload(&self, cx: &Context<'_>, form: Form, token: &Introspected<'_>) -> IntrospectionPayload {
+        let records = cx.records;
+        let scopes = scope::active(records, self.client, token.scope.unwrap_or_default());
+        let scopes = scopes.permitted(records, self.user);
+        let facts = Facts {
+            records,
+            client: self.client,
+            user: self.user,
+            session: Some(self.session),
+            grant: &self.below.grant,
+            scopes: &scopes,
+            issuer: cx.issuer,
+        };
+        match form {
+            Form::Full => tokens::introspection(&facts, token),
+            Form::Party => tokens::introspection_of_party(&facts, token),
+        }
+    }
+}
