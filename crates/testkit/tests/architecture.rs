@@ -119,7 +119,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
         let kind = entry.file_type()?;
         if kind.is_dir() && !SKIPPED.contains(&name.as_str()) {
             out.extend(files(&entry.path())?);
-        } else if kind.is_file() {
+        // A linked work tree has a file of that name.
+        } else if kind.is_file() && name != ".git" {
             out.push(entry.path());
         }
     }
