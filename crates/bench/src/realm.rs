@@ -29,12 +29,20 @@ fn client(name: &str, public: bool, algorithm: &str) -> Value {
     })
 }
 
+fn service(name: &str, algorithm: &str) -> Value {
+    json!({
+        "clientId": name, "enabled": true, "protocol": "openid-connect", "publicClient": false, "secret": "bench-secret",
+        "standardFlowEnabled": false, "serviceAccountsEnabled": true,
+        "attributes": { "access.token.signed.response.alg": algorithm }
+    })
+}
+
 /// Realm `bench`, keycloak profile, RS256.
 #[must_use]
 pub fn keycloak() -> String {
     json!({
         "realm": "bench", "enabled": true, "roles": { "realm": [{ "name": "user" }] },
-        "clients": [client("web", false, "RS256")], "users": users()
+        "clients": [client("web", false, "RS256"), service("job-rs", "RS256"), service("job-es", "ES256")], "users": users()
     })
     .to_string()
 }

@@ -1,4 +1,4 @@
-//! The jobs over HTTP: start, jwks, login, single sign-on, refresh.
+//! The jobs over HTTP: start, jwks, login, single sign-on, refresh, client credentials.
 
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -29,12 +29,13 @@ pub struct Load {
 type Job = for<'a> fn(&'a Load, &'a mut Table) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// The jobs by name.
-pub const JOBS: [(&str, Job); 5] = [
+pub const JOBS: [(&str, Job); 6] = [
     ("start", |load, table| Box::pin(start(load, table))),
     ("jwks", |load, table| Box::pin(jwks(load, table))),
     ("login", |load, table| Box::pin(login(load, table))),
     ("sso", |load, table| Box::pin(sso(load, table))),
     ("refresh", |load, table| Box::pin(refresh(load, table))),
+    ("grant", |load, table| Box::pin(grant(load, table))),
 ];
 
 struct Ground {
@@ -217,6 +218,36 @@ async fn refresh(load: &Load, table: &mut Table) -> Result<()> {
             });
         }
         drive::run(what, &ground.server, workers, load.seconds, table).await?;
+    }
+    Ok(())
+}
+
+struct Service {
+    connection: Connection,
+    client: &'static str,
+}
+
+impl Step for Service {
+    async fn once(&mut self) -> Result<()> {
+        let form =
+            [("grant_type", "client_credentials"), ("client_id", self.client), ("client_secret", "bench-secret")];
+        let exchange = Exchange::form("/realms/bench/protocol/openid-connect/token", &form);
+        let answer = self.connection.send(&exchange).await?;
+        ensure!(answer.status == 200, "{}", answer.text());
+        Ok(())
+    }
+}
+
+async fn grant(load: &Load, table: &mut Table) -> Result<()> {
+    let ground = ground(load).await?;
+    for (client, what) in [
+        ("job-rs", "client credentials, RS256, nothing stored"),
+        ("job-es", "client credentials, ES256, nothing stored"),
+    ] {
+        let base = ground.server.base();
+        let workers: Result<Vec<Service>> =
+            (0..64).map(|_| Ok(Service { connection: Connection::to(base)?, client })).collect();
+        drive::run(what, &ground.server, workers?, load.seconds, table).await?;
     }
     Ok(())
 }

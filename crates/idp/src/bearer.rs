@@ -6,6 +6,7 @@
 //! | not before realm, client and user | [`Refused::Token`] |
 //! | client there and enabled | [`Refused::Token`], [`Refused::ClientDisabled`] |
 //! | user session and client session alive, younger than the token | [`Refused::SessionGone`] |
+//! | without a session (RFC 6749 §4.4): the subject is the service account of the client | [`Refused::Token`] |
 //! | user there and enabled | [`Refused::SessionGone`], [`Refused::UserDisabled`] |
 
 use portcullis_core::client::Client;
@@ -25,10 +26,8 @@ pub(crate) struct BearerPrincipal<'v> {
     pub(crate) user: User,
     /// The client it was given to.
     pub(crate) client: &'v Client,
-    /// The session behind it.
-    pub(crate) session: UserSession,
-    /// The client's part of the session.
-    pub(crate) client_session: ClientSession,
+    /// The session behind it and the client's part of it; `None` for a service account's token without one.
+    pub(crate) session: Option<(UserSession, ClientSession)>,
     /// What the token says.
     pub(crate) claims: Verified,
 }
@@ -78,7 +77,9 @@ pub(crate) async fn verify<'v>(
     if issued_at < realm.settings.not_before.max(client.settings.not_before) {
         return Err(Refused::Token);
     }
-    let sid: SessionId = claims.str("sid").ok_or(Refused::Token)?.into();
+    let Some(sid) = claims.str("sid").map(SessionId::from) else {
+        return service_account(app, view, client, claims).await;
+    };
     let loaded = app.db.session_and_client(&realm.id, &sid, &client.id).await.map_err(|_| Refused::Unavailable)?;
     let Some((session, Some(client_session))) = loaded else { return Err(Refused::SessionGone) };
     let alive = session_limits::is_active(realm, &session, session.last_seen, now.secs())
@@ -88,14 +89,37 @@ pub(crate) async fn verify<'v>(
     }
     let user = app.db.user(&realm.id, &session.user).await.map_err(|_| Refused::Unavailable)?;
     let user = user.ok_or(Refused::SessionGone)?;
+    if user.service_account_client.is_some() && !client.settings.service_accounts_enabled {
+        return Err(Refused::SessionGone);
+    }
     if claims.sub().is_some_and(|sub| sub != user.id.as_str()) || issued_at < user.not_before {
         return Err(Refused::Token);
     }
     if user.enabled {
-        Ok(BearerPrincipal { user, client, session, client_session, claims })
+        Ok(BearerPrincipal { user, client, session: Some((session, client_session)), claims })
     } else {
         Err(Refused::UserDisabled)
     }
+}
+
+/// Tokens without a session are those of service accounts (RFC 6749 §4.4). The client and its not-before were judged.
+async fn service_account<'v>(
+    app: &App,
+    view: &RealmView,
+    client: &'v Client,
+    claims: Verified,
+) -> Result<BearerPrincipal<'v>, Refused> {
+    if client.is_public() || !client.settings.service_accounts_enabled {
+        return Err(Refused::Token);
+    }
+    let realm = &view.records.realm.id;
+    let account = app.db.service_account(realm, &client.id).await.map_err(|_| Refused::Unavailable)?;
+    let user = account.ok_or(Refused::Token)?;
+    let fresh = claims.iat().is_some_and(|at| at >= user.not_before);
+    if !fresh || claims.sub().is_some_and(|sub| sub != user.id.as_str()) {
+        return Err(Refused::Token);
+    }
+    if user.enabled { Ok(BearerPrincipal { user, client, session: None, claims }) } else { Err(Refused::UserDisabled) }
 }
 
 /// The claims of an access token of this realm: signature, issuer, time and kind; nothing of the store.

@@ -18,7 +18,7 @@ use portcullis_core::oauth::grants::refresh::{self, Loaded, RefreshClaims};
 use portcullis_core::oauth::introspect::{self as law, Asked, Form};
 use portcullis_core::oauth::scope;
 use portcullis_core::oauth::token::Context;
-use portcullis_core::session::{ClientSession, UserSession};
+use portcullis_core::session::{Grant, UserSession};
 use portcullis_core::user::User;
 
 use crate::bearer::{self, Refused};
@@ -115,11 +115,13 @@ async fn of_access_token(
     };
     let claims = &principal.claims;
     let (Some(issued_at), Some(expires_at)) = (claims.iat(), claims.exp()) else { return Ok(None) };
+    let sessionless = Grant { scope: claims.str("scope").unwrap_or_default().to_owned(), ..Grant::default() };
+    let session = principal.session.as_ref();
     let subject = Subject {
         client: principal.client,
         user: &principal.user,
-        session: &principal.session,
-        below: &principal.client_session,
+        session: session.map(|(session, _)| session),
+        grant: session.map_or(&sessionless, |(_, below)| &below.grant),
     };
     let token = Introspected {
         stamp: Stamp { issued_at, expires_at, id: claims.jti().unwrap_or_default() },
@@ -158,7 +160,7 @@ async fn of_refresh_token(
         audience: &[cx.issuer.to_owned()],
         scope: Some(&claims.scope),
     };
-    let subject = Subject { client, user: &user, session: &session, below: &below };
+    let subject = Subject { client, user: &user, session: Some(&session), grant: &below.grant };
     // Its audience is the server: it is for the client that holds it.
     let told = law::may_learn(cx.records, asked.caller, client, &[]);
     Ok(told.then(|| subject.payload(cx, asked.form, &token).json))
@@ -168,8 +170,8 @@ async fn of_refresh_token(
 struct Subject<'s> {
     client: &'s Client,
     user: &'s User,
-    session: &'s UserSession,
-    below: &'s ClientSession,
+    session: Option<&'s UserSession>,
+    grant: &'s Grant,
 }
 
 impl Subject<'_> {
@@ -181,8 +183,9 @@ impl Subject<'_> {
             records,
             client: self.client,
             user: self.user,
-            session: Some(self.session),
-            grant: &self.below.grant,
+            session: self.session,
+            transient: false,
+            grant: self.grant,
             scopes: &scopes,
             issuer: cx.issuer,
         };

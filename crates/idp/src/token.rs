@@ -172,6 +172,7 @@ impl Call<'_> {
             GrantType::AuthorizationCode => self.code(view, &cx, opened, progress.tries > 0).await,
             GrantType::RefreshToken => self.refresh(view, &cx, opened).await,
             GrantType::Password => self.password(view, &cx, opened, progress).await,
+            GrantType::ClientCredentials => self.client_credentials(view, &cx, opened).await,
         };
         match tried {
             Ok(Some(json)) => {

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::claims::{Facts, tokens};
 use portcullis_core::client::Client;
 use portcullis_core::oauth::scope;
+use portcullis_core::session::Grant;
 
 use crate::bearer::{self, BearerPrincipal, Refused};
 use crate::extract::{self, Arrival};
@@ -128,12 +129,15 @@ async fn claims(app: &App, view: &RealmView, issuer: &str, principal: &BearerPri
     let records = &view.records;
     let scope = principal.claims.str("scope").unwrap_or_default();
     let scopes = scope::active(records, principal.client, scope).permitted(records, &principal.user);
+    let sessionless = Grant { scope: scope.to_owned(), nonce: None, redirect_uri: None, acr: None, browser: false };
+    let session = principal.session.as_ref();
     let facts = Facts {
         records,
         client: principal.client,
         user: &principal.user,
-        session: Some(&principal.session),
-        grant: &principal.client_session.grant,
+        session: session.map(|(session, _)| session),
+        transient: false,
+        grant: session.map_or(&sessionless, |(_, below)| &below.grant),
         scopes: &scopes,
         issuer,
     };

@@ -221,6 +221,14 @@ pub(crate) fn records_with(settings: serde_json::Value) -> RealmRecords {
             with_secret(client("off", json!({ "enabled": false }))),
             with_secret(client("jwt", json!({ "clientAuthenticatorType": "client-jwt" }))),
             client("saml", json!({ "protocol": "saml", "publicClient": true })),
+            with_secret(client("service", json!({ "serviceAccountsEnabled": true }))),
+            with_secret(client(
+                "keeper",
+                json!({
+                    "serviceAccountsEnabled": true,
+                    "attributes": { "client_credentials.use_refresh_token": "true" }
+                }),
+            )),
             with_secret(client("limited", json!({ "fullScopeAllowed": false }))),
         ],
     )

@@ -39,12 +39,21 @@ pub struct Facts<'a> {
     pub user: &'a User,
     /// The session behind it; `None` for sessionless grants.
     pub session: Option<&'a UserSession>,
+    /// The session is for this document alone: its notes count, its id is not shown.
+    pub transient: bool,
     /// What was asked and granted.
     pub grant: &'a Grant,
     /// The client scopes in force.
     pub scopes: &'a ActiveScopes<'a>,
     /// The realm's issuer.
     pub issuer: &'a str,
+}
+
+impl<'a> Facts<'a> {
+    /// `sid`: the session's id, unless it cannot be found again.
+    pub(crate) fn sid(&self) -> Option<&'a str> {
+        self.session.filter(|_| !self.transient).map(|session| session.id.as_str())
+    }
 }
 
 /// Which document a mapper writes into.

@@ -14,7 +14,16 @@ fn facts<'a>(
     scopes: &'a ActiveScopes<'a>,
     rest: (&'a UserSession, &'a Grant),
 ) -> Facts<'a> {
-    Facts { records, client, user, session: Some(rest.0), grant: rest.1, scopes, issuer: fixture::ISSUER }
+    Facts {
+        records,
+        client,
+        user,
+        session: Some(rest.0),
+        transient: false,
+        grant: rest.1,
+        scopes,
+        issuer: fixture::ISSUER,
+    }
 }
 
 fn with<T>(mappers: Vec<ProtocolMapper>, strict: bool, check: impl Fn(&Facts<'_>) -> T) -> T {

@@ -55,8 +55,8 @@ pub fn access(facts: &Facts<'_>, stamp: Stamp<'_>) -> AccessPayload {
     }
     object.text("typ", bearer_type(facts.client));
     object.text("azp", &facts.client.client_id);
-    if let Some(session) = facts.session {
-        object.text("sid", session.id.as_str());
+    if let Some(sid) = facts.sid() {
+        object.text("sid", sid);
     }
     for name in ["acr", "allowed-origins", "realm_access", "resource_access"] {
         object.taken(name, members);
@@ -81,8 +81,8 @@ pub fn id(facts: &Facts<'_>, stamp: Stamp<'_>, at_hash: &str, nonce: Option<&str
     if let Some(nonce) = nonce {
         object.text("nonce", nonce);
     }
-    if let Some(session) = facts.session {
-        object.text("sid", session.id.as_str());
+    if let Some(sid) = facts.sid() {
+        object.text("sid", sid);
     }
     object.text("at_hash", at_hash);
     object.taken("acr", members);

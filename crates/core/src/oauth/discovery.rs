@@ -124,7 +124,10 @@ fn encryption(object: &mut Object, of: &str) {
 fn grants(profile: Profile) -> Vec<&'static str> {
     let offered = |grant: &GrantType| match (grant, profile) {
         (GrantType::Password, Profile::Strict) => false,
-        (GrantType::Password | GrantType::AuthorizationCode | GrantType::RefreshToken, _) => true,
+        (
+            GrantType::AuthorizationCode | GrantType::ClientCredentials | GrantType::Password | GrantType::RefreshToken,
+            _,
+        ) => true,
     };
     GrantType::ALL.into_iter().filter(offered).map(GrantType::name).collect()
 }
@@ -162,7 +165,10 @@ mod tests {
     fn oidc_discovery_3_lists_hold_what_works() {
         let document = of(json!({}));
         assert_eq!(document["issuer"], "https://login.test/realms/acme");
-        assert_eq!(document["grant_types_supported"], json!(["authorization_code", "password", "refresh_token"]));
+        assert_eq!(
+            document["grant_types_supported"],
+            json!(["authorization_code", "client_credentials", "password", "refresh_token"])
+        );
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
         assert_eq!(document["scopes_supported"][0], "openid");
         assert!(!document["scopes_supported"].as_array().unwrap().contains(&json!("saml")));
@@ -212,7 +218,10 @@ mod tests {
     #[test]
     fn a_strict_realm_offers_less() {
         let strict = of(json!({ "attributes": { "portcullis.profile": "strict" } }));
-        assert_eq!(strict["grant_types_supported"], json!(["authorization_code", "refresh_token"]));
+        assert_eq!(
+            strict["grant_types_supported"],
+            json!(["authorization_code", "client_credentials", "refresh_token"])
+        );
         assert_eq!(strict["code_challenge_methods_supported"], json!(["S256"]));
     }
 }

@@ -184,6 +184,14 @@ reasons! {
     /// A `token_type_hint` nobody knows.
     UnsupportedTokenType(hint) => 400 "invalid_request" format!("Unsupported token type [{hint}].");
 
+    // --- client credentials grant ----------------------------------------------------------------------------------
+    /// RFC 6749 §4.4: the client has no secret to prove.
+    PublicServiceAccount => 401 "unauthorized_client" "Public client not allowed to retrieve service account";
+    /// The client has no service account.
+    ServiceAccountOff => 401 "unauthorized_client" "Client not enabled to retrieve service account";
+    /// The service account's user is switched off.
+    ServiceAccountDisabled(username) => 401 "invalid_request" format!("User '{username}' disabled");
+
     // --- refresh ---------------------------------------------------------------------------------------------------
     /// No `refresh_token`.
     MissingRefreshToken => 400 "invalid_request" "No refresh token";

@@ -105,15 +105,25 @@ pub fn validate(records: &RealmRecords, client: &Client, parameter: &str) -> Res
 /// scope since is dropped.
 #[must_use]
 pub fn active<'a>(records: &'a RealmRecords, client: &'a Client, parameter: &str) -> ActiveScopes<'a> {
+    let mut active = active_with_offline(records, client, parameter);
+    let is_default = |scope: &ClientScope| client.default_scopes.contains(&scope.id);
+    active.scopes.retain(|scope| is_default(scope) || scope.name != OFFLINE_ACCESS);
+    active
+}
+
+/// As [`active`], but `offline_access` is named too: a sessionless token carries the word and it gives nothing (Keycloak 26.4).
+#[must_use]
+pub(crate) fn active_with_offline<'a>(
+    records: &'a RealmRecords,
+    client: &'a Client,
+    parameter: &str,
+) -> ActiveScopes<'a> {
     let mut seen = BTreeSet::new();
     let asked = parameter.split(' ').filter_map(|word| named(records, client, word));
     let defaults = client.default_scopes.iter().filter_map(|id| records.scopes.get(id)).filter(|s| is_oidc(s));
     let is_default = |scope: &ClientScope| client.default_scopes.contains(&scope.id);
-    let scopes = asked
-        .filter(|scope| !is_default(scope) && scope.name != OFFLINE_ACCESS)
-        .chain(defaults)
-        .filter(|scope| seen.insert(&scope.id))
-        .collect();
+    let scopes =
+        asked.filter(|scope| !is_default(scope)).chain(defaults).filter(|scope| seen.insert(&scope.id)).collect();
     ActiveScopes { openid: names_openid(parameter), scopes }
 }
 

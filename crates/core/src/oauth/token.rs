@@ -30,11 +30,13 @@ pub enum GrantType {
     RefreshToken,
     /// RFC 6749 §4.3
     Password,
+    /// RFC 6749 §4.4
+    ClientCredentials,
 }
 
 impl GrantType {
     /// All of them, sorted by name as discovery lists them.
-    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::Password, Self::RefreshToken];
+    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::RefreshToken];
 
     /// The `grant_type` value.
     #[must_use]
@@ -43,6 +45,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::Password => "password",
+            Self::ClientCredentials => "client_credentials",
         }
     }
 
@@ -59,6 +62,7 @@ impl GrantType {
             Self::AuthorizationCode => "ac",
             Self::RefreshToken => "rt",
             Self::Password => "ro",
+            Self::ClientCredentials => "cc",
         }
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | exactly one `Authorization: Bearer` | 401 |
 //! | the issuer is a ready, enabled realm of this server | 401 |
-//! | all of [`bearer::verify`], or of a service account's token the same without a session | 401 |
+//! | all of [`bearer::verify`] | 401 |
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use http::request::Parts;
 use portcullis_core::admin::Standing;
 use portcullis_core::time::Now;
 use portcullis_core::user::User;
-use portcullis_jose::{Limits, Verified, jws};
+use portcullis_jose::{Limits, jws};
 
 use super::Refused;
 use crate::bearer;
@@ -68,10 +68,6 @@ async fn issuer_realm(app: &App, base: &Base, token: &str) -> Result<Arc<RealmVi
 
 /// The user behind the token and the token's client.
 async fn verify(app: &App, home: &RealmView, issuer: &str, token: &str, now: Now) -> Result<(User, String), Refused> {
-    let claims = bearer::signed(home, issuer, token, now).ok_or(Refused::Unauthorized)?;
-    if claims.str("sid").is_none() {
-        return service_account(app, home, &claims).await;
-    }
     match bearer::verify(app, home, issuer, token, now).await {
         Ok(principal) => Ok((principal.user, principal.client.client_id.clone())),
         Err(bearer::Refused::Unavailable) => Err(Refused::Unavailable),
@@ -80,17 +76,4 @@ async fn verify(app: &App, home: &RealmView, issuer: &str, token: &str, now: Now
             Err(Refused::Unauthorized)
         }
     }
-}
-
-/// Tokens without a session are those of service accounts (RFC 6749 §4.4).
-async fn service_account(app: &App, home: &RealmView, claims: &Verified) -> Result<(User, String), Refused> {
-    let realm = &home.records.realm;
-    let issued_at = claims.iat().ok_or(Refused::Unauthorized)?;
-    let client = claims.str("azp").and_then(|id| home.records.client(id)).ok_or(Refused::Unauthorized)?;
-    let account = app.db.service_account(&realm.id, &client.id).await.map_err(|_| Refused::Unavailable)?;
-    let user = account.ok_or(Refused::Unauthorized)?;
-    let fresh = issued_at >= realm.settings.not_before.max(client.settings.not_before).max(user.not_before);
-    let on = client.settings.enabled && client.settings.service_accounts_enabled && user.enabled;
-    let own = claims.sub().is_none_or(|sub| sub == user.id.as_str());
-    if fresh && on && own { Ok((user, client.client_id.clone())) } else { Err(Refused::Unauthorized) }
 }

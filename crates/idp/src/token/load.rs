@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_core::flow::IssuedCode;
 use portcullis_core::login::required_action;
 use portcullis_core::oauth::error::Reason;
-use portcullis_core::oauth::grants::{authorization_code, password, refresh};
+use portcullis_core::oauth::grants::{authorization_code, client_credentials, password, refresh};
 use portcullis_core::oauth::token::{Context, Opened};
 use portcullis_core::secret::Secret;
 use portcullis_jose::{Algorithm, Limits, jws};
@@ -99,6 +99,12 @@ impl Call<'_> {
             user: user.as_ref(),
         };
         self.settle(view, refresh::decide(cx, &opened.client, self.params, claims.as_ref(), loaded)).await
+    }
+
+    pub(super) async fn client_credentials(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
+        let (realm, client) = (&view.records.realm.id, opened.client.client());
+        let account = self.app.db.service_account(realm, &client.id).await.map_err(unavailable)?;
+        self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_ref())).await
     }
 
     pub(super) async fn password(

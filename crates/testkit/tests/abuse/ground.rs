@@ -118,6 +118,11 @@ pub(crate) fn file(name: &str) -> Value {
             client("web", &secret("web-secret")),
             client("other", &secret("other-secret")),
             client("odd", &secret(ODD_SECRET)),
+            client("service", &json!({ "publicClient": false, "secret": "service-secret", "serviceAccountsEnabled": true })),
+            client("keeper", &json!({
+                "publicClient": false, "secret": "keeper-secret", "serviceAccountsEnabled": true,
+                "attributes": { "client_credentials.use_refresh_token": "true" }
+            })),
         ],
     })
 }
@@ -127,6 +132,8 @@ pub(crate) fn registration(realm: &str, client_id: &str) -> Registration {
     let client_secret = match client_id {
         "web" => Some("web-secret".to_owned()),
         "other" => Some("other-secret".to_owned()),
+        "service" => Some("service-secret".to_owned()),
+        "keeper" => Some("keeper-secret".to_owned()),
         "odd" => Some(ODD_SECRET.to_owned()),
         _ => None,
     };
@@ -196,6 +203,11 @@ pub(crate) async fn by_password(server: &TestServer, user: &str) -> Result<Answe
     let password = format!("{user}-password");
     let fields = [("grant_type", "password"), ("scope", "openid"), ("username", user), ("password", &password)];
     party(server, "tool")?.token(&fields).await
+}
+
+/// A client's own token.
+pub(crate) async fn by_client(server: &TestServer, client: &str, scope: &str) -> Result<Answer> {
+    party(server, client)?.token(&[("grant_type", "client_credentials"), ("scope", scope)]).await
 }
 
 /// Status and `error`.

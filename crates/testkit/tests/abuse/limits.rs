@@ -33,7 +33,7 @@ const LOGIN: &str = "login/mod.rs";
 const ALL: &[&str] = &["GET", "POST", "PUT", "DELETE"];
 
 /// Every route of the identity provider: a new one must be added here.
-const DOORS: [Row; 25] = [
+const DOORS: [Row; 26] = [
     (ROUTES, "/", "/", Body::Unread(405), &[]),
     (ROUTES, "/resources/{version}/login/{*path}", "/resources/x/login/css/login.css", Body::Unread(405), &[]),
     (

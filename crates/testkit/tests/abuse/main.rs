@@ -21,6 +21,7 @@ mod pkce;
 mod properties;
 mod races;
 mod refresh;
+mod services;
 mod shapes;
 mod tokens;
 mod userinfo;

@@ -4,6 +4,7 @@
 //! **Flow** `decide(context, client, presented, loaded)` -> plan and [`super::token::Issue`], or a reason with a plan of its own.
 
 pub mod authorization_code;
+pub mod client_credentials;
 pub mod family;
 pub mod password;
 pub mod refresh;

@@ -195,6 +195,10 @@ fn check_records<'a>(
     if !user.enabled {
         return Err(Reason::UserDisabled);
     }
+    // Whose service account was switched off keeps nothing of it.
+    if user.service_account_client.is_some() && !client.settings.service_accounts_enabled {
+        return Err(Reason::SessionNotActive);
+    }
     if claims.iat < user.not_before {
         return Err(Reason::StaleToken);
     }

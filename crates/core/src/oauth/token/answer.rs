@@ -32,7 +32,9 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
     }
     let (realm, client) = (&issue.records.realm.settings, &issue.client.settings);
     object.int("not-before-policy", realm.not_before.max(client.not_before).max(issue.user.not_before));
-    object.text("session_state", issue.session.id.as_str());
+    if !issue.transient {
+        object.text("session_state", issue.session.id.as_str());
+    }
     object.text("scope", &issue.scopes.token_scope());
     object.end()
 }

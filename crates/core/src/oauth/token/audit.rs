@@ -24,17 +24,16 @@ fn event(cx: &Context<'_>, kind: &'static str, client: &Client) -> Event {
     }
 }
 
-/// The row of a success.
-pub(crate) fn audit(
+/// The row of a success. Who: the user, and the session unless there is none.
+pub(crate) fn audit<'s>(
     cx: &Context<'_>,
     kind: &'static str,
     client: &Client,
-    who: (&UserId, &SessionId),
+    who: (&UserId, impl Into<Option<&'s SessionId>>),
 ) -> Option<Write> {
     let keeps = cx.records.realm.settings.events_enabled;
-    keeps.then(|| {
-        Write::Audit(Event { user: Some(who.0.clone()), session: Some(who.1.clone()), ..event(cx, kind, client) })
-    })
+    let (user, session) = (who.0.clone(), who.1.into().cloned());
+    keeps.then(|| Write::Audit(Event { user: Some(user), session, ..event(cx, kind, client) }))
 }
 
 /// The row of a refusal after the client proved who it is.

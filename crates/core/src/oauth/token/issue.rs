@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::entropy::uuid;
 use crate::ids::KeyId;
 use crate::key::{KeyStatus, RealmKey};
+use crate::oauth::grants::client_credentials;
 use crate::oauth::scope::ActiveScopes;
 use crate::records::RealmRecords;
 use crate::session::{Grant, UserSession};
@@ -27,6 +28,8 @@ pub struct Issue<'a> {
     pub user: &'a User,
     /// The session behind it.
     pub session: UserSession,
+    /// The session is for these tokens alone: it is not stored and not named (client credentials).
+    pub transient: bool,
     /// What was granted.
     pub grant: Grant,
     /// The client scopes in force.
@@ -101,8 +104,17 @@ pub(crate) fn issue<'a>(
     family: Option<FamilyTerms>,
 ) -> Result<Issue<'a>, crate::oauth::error::Reason> {
     let now = cx.now.secs();
+    let (transient, refreshes) = match kind {
+        GrantType::ClientCredentials => {
+            let keeps = client_credentials::keeps_session(to.client);
+            (!keeps, keeps)
+        }
+        GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::Password => {
+            (false, uses_refresh_tokens(to.client))
+        }
+    };
     let refresh = match family {
-        _ if !uses_refresh_tokens(to.client) => None,
+        _ if !refreshes => None,
         Some(family) => Some(RefreshStamp {
             id: family.id,
             issued_at: family.issued_at,
@@ -132,6 +144,7 @@ pub(crate) fn issue<'a>(
         user: to.user,
         access_expires_at: session_limits::access_expires_at(&cx.records.realm, to.client, Some(&to.session), now),
         session: to.session,
+        transient,
         grant: to.grant,
         scopes: scopes.permitted(cx.records, to.user),
         kind,
@@ -148,6 +161,7 @@ impl Issue<'_> {
             client: self.client,
             user: self.user,
             session: Some(&self.session),
+            transient: self.transient,
             grant: &self.grant,
             scopes: &self.scopes,
             issuer: &self.issuer,
@@ -162,7 +176,8 @@ impl Issue<'_> {
     #[must_use]
     pub fn access(&self, id: &str) -> AccessPayload {
         let token = if self.client.flag(LIGHTWEIGHT_ATTRIBUTE) { "lt" } else { "rt" };
-        let id = format!("on{token}{}:{id}", self.kind.shortcut());
+        let session = if self.transient { "tr" } else { "on" };
+        let id = format!("{session}{token}{}:{id}", self.kind.shortcut());
         tokens::access(&self.facts(), self.stamp(&id))
     }
 
@@ -172,7 +187,7 @@ impl Issue<'_> {
         // OIDC Core §12.2: a refreshed ID token has no nonce.
         let nonce = match self.kind {
             GrantType::AuthorizationCode => self.grant.nonce.as_deref(),
-            GrantType::RefreshToken | GrantType::Password => None,
+            GrantType::RefreshToken | GrantType::Password | GrantType::ClientCredentials => None,
         };
         self.scopes.openid().then(|| tokens::id(&self.facts(), self.stamp(id), at_hash, nonce))
     }

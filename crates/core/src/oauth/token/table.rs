@@ -53,6 +53,7 @@ type Check = fn(&mut Draft<'_, '_>) -> Result<(), Reason>;
 
 const ALL: &[GrantType] = &GrantType::ALL;
 const PASSWORD: &[GrantType] = &[GrantType::Password];
+const SERVICE: &[GrantType] = &[GrantType::ClientCredentials];
 
 /// The table: name, check, who may read its refusal, the grants it stands before. The first two rows find the grant.
 const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
@@ -62,11 +63,12 @@ const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
     ("client authentication", authentication, Cors::Any, ALL),
     ("direct grants", direct_grants, Cors::Client, PASSWORD),
     ("no consent needed", no_consent, Cors::Client, PASSWORD),
+    ("confidential client", confidential, Cors::Client, SERVICE),
+    ("service account", service_account, Cors::Client, SERVICE),
 ];
 
 /// Grants of Keycloak 26.4 that do not work here: the shared checks come first, as there.
 const ELSEWHERE: &[&str] = &[
-    "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:openid:params:grant-type:ciba",
@@ -125,6 +127,17 @@ fn direct_grants(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 fn no_consent(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     let consent = draft.client.is_some_and(|c| c.client().settings.consent_required);
     if consent { Err(Reason::ConsentRequired) } else { Ok(()) }
+}
+
+/// RFC 6749 §4.4: only for confidential clients. A bearer-only client did not pass client authentication.
+fn confidential(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let public = draft.client.is_none_or(|c| c.client().is_public());
+    if public { Err(Reason::PublicServiceAccount) } else { Ok(()) }
+}
+
+fn service_account(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let on = draft.client.is_some_and(|c| c.client().settings.service_accounts_enabled);
+    if on { Ok(()) } else { Err(Reason::ServiceAccountOff) }
 }
 
 #[cfg(test)]

@@ -20,13 +20,14 @@ fn te_01_the_table_refuses_in_keycloaks_order() {
     let app = ("client_id", "app");
     let magic = ("grant_type", "magic");
     let password = ("grant_type", "password");
+    let device = ("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
     for (pairs, expected) in [
         (&[][..], Err((Reason::MissingGrantType, Cors::Nobody))),
         (&[("x", "y")], Err((Reason::MissingGrantType, Cors::Nobody))),
         (&[magic], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
         (&[magic, app], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
-        (&[("grant_type", "client_credentials"), app], Err((Reason::UnsupportedGrantType, Cors::Client))),
-        (&[("grant_type", "client_credentials")], Err((Reason::UnknownClient, Cors::Any))),
+        (&[device, app], Err((Reason::UnsupportedGrantType, Cors::Client))),
+        (&[device], Err((Reason::UnknownClient, Cors::Any))),
         (&[("grant_type", "")], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
         (&[password, password, app], Err((Reason::DuplicatedParameter, Cors::Any))),
         (&[password, app, ("x", "1"), ("x", "2")], Err((Reason::DuplicatedParameter, Cors::Any))),
@@ -50,6 +51,27 @@ fn en_19_the_password_grant_needs_client_and_profile() {
     let code = [("grant_type", "authorization_code"), ("client_id", "app")];
     assert!(reason(strict, &code).is_ok(), "other grants have no such column");
     assert!(reason(json!({}), &pairs).is_ok());
+}
+
+#[test]
+fn te_13_rfc_6749_4_4_client_credentials_are_for_confidential_clients_with_a_service_account() {
+    let grant = ("grant_type", "client_credentials");
+    let secret = ("client_secret", "s3cr:et%+ä");
+    let strict = json!({ "attributes": { "portcullis.profile": "strict" } });
+    for settings in [json!({}), strict] {
+        for (client, expected) in [
+            ("service", Ok((GrantType::ClientCredentials, "service".to_owned()))),
+            ("web", Err((Reason::ServiceAccountOff, Cors::Client))),
+            ("app", Err((Reason::PublicServiceAccount, Cors::Client))),
+            // Bearer-only: no client authentication at all.
+            ("api", Err((Reason::BadClientCredentials, Cors::Any))),
+            ("off", Err((Reason::UnknownClient, Cors::Any))),
+        ] {
+            assert_eq!(reason(settings.clone(), &[grant, ("client_id", client), secret]), expected, "{client}");
+        }
+        let bare = reason(settings, &[grant, ("client_id", "service")]);
+        assert_eq!(bare, Err((Reason::BadClientCredentials, Cors::Any)), "no secret");
+    }
 }
 
 #[test]

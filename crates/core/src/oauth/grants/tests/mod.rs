@@ -4,11 +4,12 @@ mod codes;
 mod interleavings;
 mod passwords;
 mod refreshes;
+mod services;
 
 use serde_json::json;
 
 use super::family::GRACE;
-use super::{authorization_code as code, password, refresh};
+use super::{authorization_code as code, client_credentials, password, refresh};
 use crate::claims::fixture::{self, Counter, ISSUER};
 use crate::client::Client;
 use crate::flow::{CODE_FORMAT, ChallengeMethod, CodeChallenge, IssuedCode};

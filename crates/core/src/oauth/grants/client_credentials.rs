@@ -1,0 +1,129 @@
+//! The client credentials grant (RFC 6749 §4.4): a confidential client acts as its own service account.
+//!
+//! Nothing is stored: the session is for one answer and its token names none. A client that wants refresh tokens
+//! ([`keeps_session`]) gets a stored session instead.
+
+use std::collections::BTreeMap;
+
+use super::family::{self, Rule};
+use crate::client::Client;
+use crate::entropy::uuid;
+use crate::oauth::client_auth::AuthenticatedClient;
+use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
+use crate::oauth::scope;
+use crate::oauth::token::{self, Context, Decision, FamilyTerms, GrantType};
+use crate::plan::{Lane, Plan, Write};
+use crate::session::{ClientSession, Grant, UserSession};
+use crate::session_limits;
+use crate::user::User;
+
+/// Client attribute: `true` means a stored session and refresh tokens (against RFC 6749 §4.4.3; off by default, Keycloak 26.4).
+const REFRESH_ATTRIBUTE: &str = "client_credentials.use_refresh_token";
+
+/// Whether the grant makes a stored session for this client.
+#[must_use]
+pub(crate) fn keeps_session(client: &Client) -> bool {
+    client.flag(REFRESH_ATTRIBUTE)
+}
+
+/// Decides for a client that passed the table. `account` is its service account as stored now.
+pub fn decide<'a>(
+    cx: &Context<'a>,
+    client: &AuthenticatedClient<'a>,
+    params: &Params,
+    account: Option<&'a User>,
+) -> Decision<'a> {
+    let client = client.client();
+    let own = account.filter(|user| user.service_account_client.as_ref() == Some(&client.id));
+    let Some(user) = own else { return refuse(cx, client, Reason::ServiceAccountOff, "invalid_client") };
+    if !user.enabled {
+        return refuse(cx, client, Reason::ServiceAccountDisabled(user.username.clone()), "user_disabled");
+    }
+    let asked = scope::asked(cx.records, params);
+    if let Some(asked) = asked
+        && let Err(reason) = scope::validate(cx.records, client, asked)
+    {
+        return refuse(cx, client, reason, "invalid_request");
+    }
+    match give(cx, client, asked.unwrap_or_default(), user) {
+        Ok(decision) => decision,
+        Err(reason) => Decision::refuse(reason),
+    }
+}
+
+fn refuse<'a>(cx: &Context<'_>, client: &Client, reason: Reason, error: &'static str) -> Decision<'a> {
+    let audit = token::audit_error(cx, "CLIENT_LOGIN_ERROR", client, error);
+    Decision { plan: Plan::new(Lane::Login, audit.into_iter().collect()), answer: Err(reason) }
+}
+
+fn give<'a>(cx: &Context<'a>, client: &'a Client, asked: &str, user: &'a User) -> Result<Decision<'a>, Reason> {
+    let keeps = keeps_session(client);
+    let session = session(cx, client, user);
+    let grant = Grant { scope: asked.to_owned(), nonce: None, redirect_uri: None, acr: None, browser: false };
+    let (mut writes, family) = if keeps { stored(cx, client, user, (&session, &grant))? } else { (Vec::new(), None) };
+    writes.extend(token::audit(cx, "CLIENT_LOGIN", client, (&user.id, keeps.then_some(&session.id))));
+    let scopes = if keeps {
+        scope::active(cx.records, client, asked)
+    } else {
+        scope::active_with_offline(cx.records, client, asked)
+    };
+    let scopes = scopes.permitted(cx.records, user);
+    let all = scopes.all_names();
+    let to = token::Recipient { client, user, session, grant, client_started: cx.now.secs() };
+    let issue = token::issue(cx, GrantType::ClientCredentials, to, (scopes, &all), family)?;
+    Ok(Decision { plan: Plan::new(Lane::Login, writes), answer: Ok(issue) })
+}
+
+/// The notes are what the mappers of the client scope `service_account` read (Keycloak 26.4).
+fn session(cx: &Context<'_>, client: &Client, user: &User) -> UserSession {
+    let now = cx.now.secs();
+    let notes = [("clientHost", cx.ip), ("clientAddress", cx.ip), ("client_id", client.client_id.as_str())];
+    UserSession {
+        id: uuid(cx.entropy).into(),
+        user: user.id.clone(),
+        started: now,
+        auth_time: now,
+        remember_me: false,
+        offline: false,
+        ip_address: cx.ip.to_owned(),
+        last_seen: now,
+        notes: notes.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+type Stored = (Vec<Write>, Option<FamilyTerms>);
+
+/// The rows of a stored session.
+fn stored(
+    cx: &Context<'_>,
+    client: &Client,
+    user: &User,
+    (session, grant): (&UserSession, &Grant),
+) -> Result<Stored, Reason> {
+    let (now, realm) = (cx.now.secs(), &cx.records.realm);
+    let below = ClientSession {
+        session: session.id.clone(),
+        client: client.id.clone(),
+        started: now,
+        grant: grant.clone(),
+        last_refresh: now,
+    };
+    let mut writes = vec![
+        Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),
+        Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
+        Write::CreateUserSession(realm.id.clone(), session.clone()),
+        Write::PutClientSession(realm.id.clone(), below),
+    ];
+    let family = match family::rule(realm, client) {
+        Rule::None => None,
+        Rule::Keycloak(_) | Rule::Strict => {
+            let expires_at = session_limits::refresh_expires_at(realm, client, session, now, now);
+            let lineage = family::begin(cx, client, &session.id, grant, expires_at)?;
+            let terms = family::live(cx, &lineage)?;
+            writes.push(Write::CreateLineage(realm.id.clone(), lineage));
+            Some(terms)
+        }
+    };
+    Ok((writes, family))
+}
