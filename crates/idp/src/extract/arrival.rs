@@ -1,8 +1,9 @@
 //! A request at the door of a realm: its body read within the limit, its peer known, its realm found.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
 use http::request::Parts;
@@ -11,6 +12,9 @@ use http::{HeaderMap, StatusCode};
 use super::{Base, MAX_FORM, Peer};
 use crate::respond;
 use crate::state::{App, RealmView};
+
+/// How long a form of at most 64 KB may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(15);
 
 /// What every endpoint of a realm begins with.
 pub(crate) struct Arrival {
@@ -28,6 +32,8 @@ pub(crate) struct Arrival {
 pub(crate) enum Turned {
     /// DS-01: the body is over the limit.
     TooLarge,
+    /// DS-06: the body did not come in time.
+    TooSlow,
     /// No such realm.
     UnknownRealm(HeaderMap),
     /// The store did not answer.
@@ -38,7 +44,7 @@ impl Arrival {
     /// Reads a request.
     pub(crate) async fn read(app: &App, realm: &str, request: Request) -> Result<Self, Turned> {
         let (parts, body) = request.into_parts();
-        let body = axum::body::to_bytes(body, MAX_FORM).await.map_err(|_| Turned::TooLarge)?;
+        let body = whole(body).await?;
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
         match app.realm(realm).await {
             Ok(Some(view)) => Ok(Self { parts, body, peer, view }),
@@ -53,14 +59,37 @@ impl Arrival {
     }
 }
 
+/// The whole body, within size and time.
+async fn whole(body: Body) -> Result<Bytes, Turned> {
+    match tokio::time::timeout(BODY_DEADLINE, axum::body::to_bytes(body, MAX_FORM)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Turned::TooLarge),
+        Err(_) => Err(Turned::TooSlow),
+    }
+}
+
 impl From<Turned> for Response {
     fn from(turned: Turned) -> Self {
         match turned {
             Turned::TooLarge => {
                 respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large")
             }
+            Turned::TooSlow => respond::generic_error(StatusCode::REQUEST_TIMEOUT, "HTTP 408 Request Timeout"),
             Turned::UnknownRealm(_) => respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
             Turned::Unavailable => respond::unavailable(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ds_06_a_body_that_never_ends_is_given_up() {
+        let never = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        assert!(matches!(whole(Body::from_stream(never)).await, Err(Turned::TooSlow)));
+        assert!(matches!(whole(Body::from(vec![b'a'; MAX_FORM + 1])).await, Err(Turned::TooLarge)));
+        assert!(matches!(whole(Body::from("a=b")).await, Ok(bytes) if bytes == "a=b"));
     }
 }
