@@ -22,6 +22,7 @@
 pub mod admin;
 pub mod claims;
 pub mod client;
+pub mod cutoff;
 pub mod entropy;
 pub mod event;
 pub mod flow;
@@ -32,6 +33,7 @@ pub mod key;
 pub mod login;
 pub mod mapper;
 pub mod oauth;
+pub mod pending;
 pub mod plan;
 pub mod realm;
 pub mod realm_file;

@@ -3,10 +3,12 @@
 //! The whole plan commits or nothing does. A missed expectation names the [`Gate`] that was lost; the caller loads and decides again.
 
 use crate::client::Client;
+use crate::cutoff::CutOff;
 use crate::event::Event;
 use crate::group::Group;
 use crate::ids::{ClientUuid, CredentialId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId};
 use crate::key::{KeyStatus, RealmKey};
+use crate::pending::{Consent, DeviceGrant, DeviceState, LogoutDelivery, PushedRequest, SpentKind};
 use crate::realm::{Realm, RealmState};
 use crate::role::Role;
 use crate::scope::ClientScope;
@@ -190,6 +192,57 @@ pub enum Write {
     /// Ends a family (idempotent).
     EndLineage(RealmId, LineageId),
 
+    /// Something ended before its tokens did: a row in the realm's order of cut-offs.
+    CutOff(RealmId, CutOff),
+
+    // --- single use and waiting -------------------------------------------------------------------------------------
+    /// Marks a value as used. Gate: `AlreadySpent`.
+    Spend {
+        /// Where.
+        realm: RealmId,
+        /// What it is.
+        kind: SpentKind,
+        /// SHA-256 of whose value and the value.
+        hash: [u8; 32],
+        /// When the row may be swept, seconds.
+        expires_at: i64,
+    },
+    /// A pushed authorization request. Gate: `Gone(Client)`.
+    CreatePushed(RealmId, PushedRequest),
+    /// Takes a pushed request, by the hash of its handle. Gate: `PushedTaken`.
+    TakePushed(RealmId, [u8; 32]),
+    /// A device grant, pending. Gates: `Taken(UserCode)`, `Gone(Client)`.
+    CreateDevice(RealmId, DeviceGrant),
+    /// A user decides a pending device grant, by the hash of its device code. Gate: `DeviceMoved`.
+    DecideDevice(RealmId, [u8; 32], DeviceState),
+    /// A device asked; one narrow row, where the latest poll is still the one that was loaded. Gate: `DeviceMoved`.
+    PollDevice {
+        /// Where.
+        realm: RealmId,
+        /// Which, by the hash of its device code.
+        hash: [u8; 32],
+        /// The latest poll as loaded, seconds.
+        from: i64,
+        /// This poll, seconds.
+        at: i64,
+        /// The wait between polls from now on, seconds.
+        interval: i64,
+    },
+    /// Takes an approved device grant. Gate: `DeviceMoved`.
+    TakeDevice(RealmId, [u8; 32]),
+    /// Forgets a device grant that is over (idempotent).
+    DropDevice(RealmId, [u8; 32]),
+    /// A logout message to send. Gate: `Gone(Client)`.
+    QueueLogout(RealmId, LogoutDelivery),
+    /// It did not arrive: tries so far, and when the next is due, seconds (idempotent).
+    RetryLogout(RealmId, String, i64, i64),
+    /// It arrived, or was given up (idempotent).
+    DropLogout(RealmId, String),
+    /// What a user allows a client, new or replaced. Gate: `Gone(User)`.
+    PutConsent(RealmId, Consent),
+    /// Takes it back (idempotent).
+    DeleteConsent(RealmId, UserId, ClientUuid),
+
     // --- brute force -----------------------------------------------------------------------------------------------
     /// Writes a failure row whose version is still `version - 1` (0: it must not exist). Gate: `Stale(LoginFailures)`.
     PutLoginFailures(RealmId, LoginFailures),
@@ -266,6 +319,7 @@ pub enum Entity {
     Email,
     Credential,
     LoginFailures,
+    UserCode,
 }
 
 /// The expectation that was not met.
@@ -279,6 +333,12 @@ pub enum Gate {
     ClientSessionEnded,
     /// Somebody else rotated the family.
     LineageMoved,
+    /// The value was used before.
+    AlreadySpent,
+    /// The pushed request was used, or never there.
+    PushedTaken,
+    /// Somebody else decided, polled or took the device grant.
+    DeviceMoved,
     /// Somebody else changed it: load and decide again.
     Stale(Entity),
     /// The name is taken.

@@ -427,3 +427,128 @@ CREATE TABLE events (
 
 -- step 51 events_by_time
 CREATE INDEX events_by_time ON events (realm_id, time)
+
+-- step 52 cutoff_counters
+CREATE TABLE cutoff_counters (
+    realm_id TEXT NOT NULL PRIMARY KEY REFERENCES realms ON DELETE CASCADE,
+    epoch BIGINT NOT NULL,
+    sequence BIGINT NOT NULL
+) WITHOUT ROWID
+
+-- step 53 cutoffs
+CREATE TABLE cutoffs (
+    realm_id TEXT NOT NULL REFERENCES realms ON DELETE CASCADE,
+    sequence BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    cut_before BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, sequence)
+) WITHOUT ROWID
+
+-- step 54 cutoffs_by_value
+CREATE INDEX cutoffs_by_value ON cutoffs (realm_id, kind, value)
+
+-- step 55 cutoffs_by_expiry
+CREATE INDEX cutoffs_by_expiry ON cutoffs (realm_id, expires_at)
+
+-- step 56 spent
+CREATE TABLE spent (
+    realm_id TEXT NOT NULL REFERENCES realms ON DELETE CASCADE,
+    kind BIGINT NOT NULL,
+    hash TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, kind, hash)
+) WITHOUT ROWID
+
+-- step 57 spent_by_expiry
+CREATE INDEX spent_by_expiry ON spent (realm_id, expires_at)
+
+-- step 58 pushed_requests
+CREATE TABLE pushed_requests (
+    realm_id TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    parameters TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, hash),
+    FOREIGN KEY (realm_id, client_id) REFERENCES clients (realm_id, id) ON DELETE CASCADE
+) WITHOUT ROWID
+
+-- step 59 pushed_requests_by_client
+CREATE INDEX pushed_requests_by_client ON pushed_requests (realm_id, client_id)
+
+-- step 60 pushed_requests_by_expiry
+CREATE INDEX pushed_requests_by_expiry ON pushed_requests (realm_id, expires_at)
+
+-- step 61 device_grants
+CREATE TABLE device_grants (
+    realm_id TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    user_code TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    request TEXT NOT NULL,
+    state BIGINT NOT NULL,
+    user_id TEXT,
+    session_id TEXT,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, hash),
+    UNIQUE (realm_id, user_code),
+    FOREIGN KEY (realm_id, client_id) REFERENCES clients (realm_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (realm_id, user_id) REFERENCES users (realm_id, id) ON DELETE CASCADE
+) WITHOUT ROWID
+
+-- step 62 device_grants_by_client
+CREATE INDEX device_grants_by_client ON device_grants (realm_id, client_id)
+
+-- step 63 device_grants_by_user
+CREATE INDEX device_grants_by_user ON device_grants (realm_id, user_id)
+
+-- step 64 device_grants_by_expiry
+CREATE INDEX device_grants_by_expiry ON device_grants (realm_id, expires_at)
+
+-- step 65 device_polls
+CREATE TABLE device_polls (
+    realm_id TEXT NOT NULL,
+    hash TEXT NOT NULL,
+    last_poll BIGINT NOT NULL,
+    wait BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, hash),
+    FOREIGN KEY (realm_id, hash) REFERENCES device_grants (realm_id, hash) ON DELETE CASCADE
+) WITHOUT ROWID
+
+-- step 66 logout_deliveries
+CREATE TABLE logout_deliveries (
+    realm_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    due_at BIGINT NOT NULL,
+    attempts BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, id),
+    FOREIGN KEY (realm_id, client_id) REFERENCES clients (realm_id, id) ON DELETE CASCADE
+) WITHOUT ROWID
+
+-- step 67 logout_deliveries_by_client
+CREATE INDEX logout_deliveries_by_client ON logout_deliveries (realm_id, client_id)
+
+-- step 68 logout_deliveries_by_time
+CREATE INDEX logout_deliveries_by_time ON logout_deliveries (realm_id, due_at)
+
+-- step 69 consents
+CREATE TABLE consents (
+    realm_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    scopes TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    PRIMARY KEY (realm_id, user_id, client_id),
+    FOREIGN KEY (realm_id, user_id) REFERENCES users (realm_id, id) ON DELETE CASCADE,
+    FOREIGN KEY (realm_id, client_id) REFERENCES clients (realm_id, id) ON DELETE CASCADE
+) WITHOUT ROWID
+
+-- step 70 consents_by_client
+CREATE INDEX consents_by_client ON consents (realm_id, client_id)

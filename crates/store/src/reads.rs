@@ -1,6 +1,8 @@
 //! Reads by key. Each sees one committed state; a read after `apply` sees the plan.
 
+use portcullis_core::cutoff::{Cursor, CutOff, Ended};
 use portcullis_core::ids::{ClientUuid, LineageId, RealmId, SessionId, UserId};
+use portcullis_core::pending::{Consent, DeviceGrant, LogoutDelivery, PushedRequest};
 use portcullis_core::plan::{LoginFailures, LoginKey};
 use portcullis_core::records::RealmRecords;
 use portcullis_core::session::{ClientSession, Lineage, UserSession};
@@ -10,7 +12,9 @@ use crate::db::Db;
 use crate::error::ReadError;
 use crate::identity::events::StoredEvent;
 use crate::identity::users::By;
-use crate::identity::{credentials, events, failures, lineages, realms, records, sessions, users};
+use crate::identity::{
+    consents, credentials, cutoffs, events, failures, lineages, realms, records, sessions, users, waiting,
+};
 
 /// All of these fail only with [`ReadError`]; "not there" is `None` or an empty list.
 #[expect(clippy::missing_errors_doc, reason = "said once above: every read fails only with ReadError")]
@@ -155,5 +159,76 @@ impl Db {
     pub async fn events(&self, realm: &RealmId, limit: i64) -> Result<Vec<StoredEvent>, ReadError> {
         let realm = realm.clone();
         self.read_wide(move |_, db| events::latest(db, &realm, limit)).await
+    }
+
+    /// The latest place in a realm's cut-offs.
+    pub async fn cutoff_cursor(&self, realm: &RealmId) -> Result<Cursor, ReadError> {
+        self.read(|db| cutoffs::cursor(db, realm))
+    }
+
+    /// A realm's cut-offs after `sequence`, at most `limit`, each with its sequence, oldest first.
+    pub async fn cutoffs_after(
+        &self,
+        realm: &RealmId,
+        sequence: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, CutOff)>, ReadError> {
+        self.read(|db| cutoffs::after(db, realm, sequence, limit))
+    }
+
+    /// The same, but only those that still matter at `now`, seconds: a snapshot is read in pages of it.
+    pub async fn cutoffs_live(
+        &self,
+        realm: &RealmId,
+        sequence: i64,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<(i64, CutOff)>, ReadError> {
+        let realm = realm.clone();
+        self.read_wide(move |_, db| cutoffs::live(db, &realm, (sequence, now), limit)).await
+    }
+
+    /// The latest `before` among the cut-offs of this very thing; `None`: it did not end.
+    pub async fn cut_off(&self, realm: &RealmId, ended: &Ended) -> Result<Option<i64>, ReadError> {
+        self.read(|db| cutoffs::of_value(db, realm, ended))
+    }
+
+    /// A pushed request, by the hash of its handle.
+    pub async fn pushed_request(&self, realm: &RealmId, hash: &[u8; 32]) -> Result<Option<PushedRequest>, ReadError> {
+        self.read(|db| waiting::pushed(db, realm, hash))
+    }
+
+    /// A device grant, by the hash of its device code.
+    pub async fn device_grant(&self, realm: &RealmId, hash: &[u8; 32]) -> Result<Option<DeviceGrant>, ReadError> {
+        self.read(|db| waiting::device(db, realm, hash))
+    }
+
+    /// A device grant, by the hash of its user code.
+    pub async fn device_grant_by_user_code(
+        &self,
+        realm: &RealmId,
+        code: &[u8; 32],
+    ) -> Result<Option<DeviceGrant>, ReadError> {
+        self.read(|db| waiting::device_by_user_code(db, realm, code))
+    }
+
+    /// Logout messages that are due, at most `limit`, longest due first.
+    pub async fn due_logouts(&self, realm: &RealmId, now: i64, limit: i64) -> Result<Vec<LogoutDelivery>, ReadError> {
+        self.read(|db| waiting::due_logouts(db, realm, now, limit))
+    }
+
+    /// What a user allowed a client.
+    pub async fn consent(
+        &self,
+        realm: &RealmId,
+        user: &UserId,
+        client: &ClientUuid,
+    ) -> Result<Option<Consent>, ReadError> {
+        self.read(|db| consents::one(db, realm, user, client))
+    }
+
+    /// All that a user allowed, oldest first.
+    pub async fn consents(&self, realm: &RealmId, user: &UserId) -> Result<Vec<Consent>, ReadError> {
+        self.read(|db| consents::of_user(db, realm, user))
     }
 }

@@ -174,6 +174,7 @@ pub(crate) trait Source {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Table {
     UsedCodes,
+    Spent,
     Realms,
     RealmKeys,
     ClientScopes,
@@ -187,6 +188,10 @@ pub(crate) enum Table {
     Users,
     UserParts,
     Credentials,
+    Consents,
+    Pushed,
+    Devices,
+    DeviceParts,
     UserSessions,
     UserSessionParts,
     ClientSessions,
@@ -195,7 +200,10 @@ pub(crate) enum Table {
     LineageParts,
     LoginFailures,
     KnownDevices,
+    Logouts,
     Events,
+    /// Last: whoever takes a sequence holds the realm's counter until the commit, so order equals commit order.
+    CutOffs,
 }
 
 /// What a step does to its table. Gates and expectations of the whole plan come before anything that changes a row,

@@ -67,12 +67,12 @@ impl SweepReport {
 fn expired(limits: &RealmLimits, now: i64) -> Vec<Expired> {
     let realm = &limits.realm;
     let before = |life: i64| now.saturating_sub(life).saturating_sub(GRACE);
-    let mut out = vec![
-        Expired::codes(realm, before(0)),
+    let mut out = Expired::by_end(realm, before(0)).to_vec();
+    out.extend([
         Expired::failures(realm, before(limits.failure_reset), now),
         Expired::sessions(realm, before(limits.session_max), false, false),
         Expired::sessions(realm, before(limits.remember_me_max), true, false),
-    ];
+    ]);
     if let Some(life) = limits.offline_max {
         out.push(Expired::sessions(realm, before(life), false, true));
         out.push(Expired::sessions(realm, before(life), true, true));

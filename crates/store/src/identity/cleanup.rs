@@ -8,6 +8,14 @@ use crate::sql::{Phase, Source, Sql, Step, Table, Value, statements, values};
 statements! {
     EMPTY_EVENTS = "DELETE FROM events WHERE realm_id = $1 AND id IN (SELECT id FROM events WHERE realm_id = $1 LIMIT $2)";
     EMPTY_CODES = "DELETE FROM used_codes WHERE realm_id = $1 AND code_hash IN (SELECT code_hash FROM used_codes WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_CUTOFFS = "DELETE FROM cutoffs WHERE realm_id = $1 AND sequence IN (SELECT sequence FROM cutoffs WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_COUNTERS = "DELETE FROM cutoff_counters WHERE realm_id = $1 AND realm_id IN (SELECT realm_id FROM cutoff_counters WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_SPENT = "DELETE FROM spent WHERE realm_id = $1 AND (kind, hash) IN (SELECT kind, hash FROM spent WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_LOGOUTS = "DELETE FROM logout_deliveries WHERE realm_id = $1 AND id IN (SELECT id FROM logout_deliveries WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_POLLS = "DELETE FROM device_polls WHERE realm_id = $1 AND hash IN (SELECT hash FROM device_polls WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_DEVICE_GRANTS = "DELETE FROM device_grants WHERE realm_id = $1 AND hash IN (SELECT hash FROM device_grants WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_PUSHED = "DELETE FROM pushed_requests WHERE realm_id = $1 AND hash IN (SELECT hash FROM pushed_requests WHERE realm_id = $1 LIMIT $2)";
+    EMPTY_CONSENTS = "DELETE FROM consents WHERE realm_id = $1 AND (user_id, client_id) IN (SELECT user_id, client_id FROM consents WHERE realm_id = $1 LIMIT $2)";
     EMPTY_DEVICES = "DELETE FROM known_devices WHERE realm_id = $1 AND (login_key, device_hash) IN \
                      (SELECT login_key, device_hash FROM known_devices WHERE realm_id = $1 LIMIT $2)";
     EMPTY_FAILURES = "DELETE FROM login_failures WHERE realm_id = $1 AND login_key IN \
@@ -59,6 +67,18 @@ statements! {
     COUNT_FAILURES = "SELECT COUNT(*), SUM(CASE WHEN last_failure < $2 AND not_before < $3 THEN 1 ELSE 0 END) FROM login_failures WHERE realm_id = $1";
     COUNT_SESSIONS = "SELECT COUNT(*), SUM(CASE WHEN started < $2 AND remember_me = $3 AND offline = $4 THEN 1 ELSE 0 END) \
                       FROM user_sessions WHERE realm_id = $1";
+    COUNT_CUTOFFS = "SELECT COUNT(*), SUM(CASE WHEN expires_at < $2 THEN 1 ELSE 0 END) FROM cutoffs WHERE realm_id = $1";
+    SWEEP_CUTOFFS = "DELETE FROM cutoffs WHERE realm_id = $1 AND sequence IN \
+                 (SELECT sequence FROM cutoffs WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
+    COUNT_SPENT = "SELECT COUNT(*), SUM(CASE WHEN expires_at < $2 THEN 1 ELSE 0 END) FROM spent WHERE realm_id = $1";
+    SWEEP_SPENT = "DELETE FROM spent WHERE realm_id = $1 AND (kind, hash) IN \
+                 (SELECT kind, hash FROM spent WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
+    COUNT_PUSHED = "SELECT COUNT(*), SUM(CASE WHEN expires_at < $2 THEN 1 ELSE 0 END) FROM pushed_requests WHERE realm_id = $1";
+    SWEEP_PUSHED = "DELETE FROM pushed_requests WHERE realm_id = $1 AND hash IN \
+                 (SELECT hash FROM pushed_requests WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
+    COUNT_DEVICE_GRANTS = "SELECT COUNT(*), SUM(CASE WHEN expires_at < $2 THEN 1 ELSE 0 END) FROM device_grants WHERE realm_id = $1";
+    SWEEP_DEVICE_GRANTS = "DELETE FROM device_grants WHERE realm_id = $1 AND hash IN \
+                 (SELECT hash FROM device_grants WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
     SWEEP_CODES = "DELETE FROM used_codes WHERE realm_id = $1 AND code_hash IN \
                    (SELECT code_hash FROM used_codes WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
     SWEEP_FAILURES = "DELETE FROM login_failures WHERE realm_id = $1 AND login_key IN \
@@ -69,11 +89,19 @@ statements! {
 }
 
 /// Tables of a realm, children first, each with the statement that takes a piece of it.
-static EMPTYING: [(Table, &Sql); 29] = [
+static EMPTYING: [(Table, &Sql); 37] = [
     (Table::Events, &EMPTY_EVENTS),
     (Table::UsedCodes, &EMPTY_CODES),
     (Table::KnownDevices, &EMPTY_DEVICES),
     (Table::LoginFailures, &EMPTY_FAILURES),
+    (Table::CutOffs, &EMPTY_CUTOFFS),
+    (Table::CutOffs, &EMPTY_COUNTERS),
+    (Table::Spent, &EMPTY_SPENT),
+    (Table::Logouts, &EMPTY_LOGOUTS),
+    (Table::DeviceParts, &EMPTY_POLLS),
+    (Table::Devices, &EMPTY_DEVICE_GRANTS),
+    (Table::Pushed, &EMPTY_PUSHED),
+    (Table::Consents, &EMPTY_CONSENTS),
     (Table::LineageParts, &EMPTY_LINEAGE_GRANTS),
     (Table::Lineages, &EMPTY_LINEAGES),
     (Table::ClientSessionParts, &EMPTY_CLIENT_ACTIVITY),
@@ -123,15 +151,22 @@ pub(crate) struct Expired {
 }
 
 impl Expired {
-    /// Codes whose end is before `before`, seconds.
-    pub(crate) fn codes(realm: &RealmId, before: i64) -> Self {
-        Self {
-            table: "used_codes",
-            order: Table::UsedCodes,
-            count: &COUNT_CODES,
-            delete: &SWEEP_CODES,
+    /// What ended before `before`, seconds: codes, single-use marks, cut-offs, pushed requests, device grants.
+    pub(crate) fn by_end(realm: &RealmId, before: i64) -> [Self; 5] {
+        [
+            ("used_codes", Table::UsedCodes, &COUNT_CODES, &SWEEP_CODES),
+            ("spent", Table::Spent, &COUNT_SPENT, &SWEEP_SPENT),
+            ("cutoffs", Table::CutOffs, &COUNT_CUTOFFS, &SWEEP_CUTOFFS),
+            ("pushed_requests", Table::Pushed, &COUNT_PUSHED, &SWEEP_PUSHED),
+            ("device_grants", Table::Devices, &COUNT_DEVICE_GRANTS, &SWEEP_DEVICE_GRANTS),
+        ]
+        .map(|(table, order, count, delete)| Self {
+            table,
+            order,
+            count,
+            delete,
             params: values![realm.as_str(), before],
-        }
+        })
     }
 
     /// Failures last counted before `before` and not locking any more, seconds.

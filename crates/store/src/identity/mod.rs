@@ -15,7 +15,9 @@ use crate::sql::{Source, Sql, Step, values};
 
 pub(crate) mod cleanup;
 pub(crate) mod clients;
+pub(crate) mod consents;
 pub(crate) mod credentials;
+pub(crate) mod cutoffs;
 pub(crate) mod events;
 pub(crate) mod failures;
 pub(crate) mod groups;
@@ -31,6 +33,7 @@ pub(crate) mod sessions;
 #[cfg(test)]
 mod tests;
 pub(crate) mod users;
+pub(crate) mod waiting;
 
 /// Most writes in one plan; what is larger is several plans behind a realm's state.
 pub(crate) const WRITES_PER_PLAN: usize = 1000;
@@ -44,7 +47,9 @@ pub(crate) fn all_statements() -> Vec<&'static Sql> {
     [
         clients::ALL,
         cleanup::ALL,
+        consents::ALL,
         credentials::ALL,
+        cutoffs::ALL,
         events::ALL,
         failures::ALL,
         groups::ALL,
@@ -57,6 +62,7 @@ pub(crate) fn all_statements() -> Vec<&'static Sql> {
         scopes::ALL,
         sessions::ALL,
         users::ALL,
+        waiting::ALL,
     ]
     .concat()
 }
@@ -175,6 +181,22 @@ fn one(out: &mut Compile<'_>, write: &Write) -> Result<(), ApplyError> {
         Write::CreateLineage(realm, lineage) => lineages::create(out, realm, lineage)?,
         Write::RotateLineage { realm, lineage, from, to } => lineages::rotate(out, realm, lineage, *from, to),
         Write::EndLineage(realm, lineage) => lineages::end(out, realm, lineage),
+        Write::CutOff(realm, cut) => cutoffs::cut(out, realm, cut),
+        Write::Spend { realm, kind, hash, expires_at } => waiting::spend(out, realm, *kind, hash, *expires_at),
+        Write::CreatePushed(realm, pushed) => waiting::create_pushed(out, realm, pushed),
+        Write::TakePushed(realm, hash) => waiting::take_pushed(out, realm, hash),
+        Write::CreateDevice(realm, device) => waiting::create_device(out, realm, device)?,
+        Write::DecideDevice(realm, hash, to) => waiting::decide_device(out, realm, hash, to),
+        Write::PollDevice { realm, hash, from, at, interval } => {
+            waiting::poll_device(out, realm, hash, (*from, *at, *interval));
+        }
+        Write::TakeDevice(realm, hash) => waiting::take_device(out, realm, hash),
+        Write::DropDevice(realm, hash) => waiting::drop_device(out, realm, hash),
+        Write::QueueLogout(realm, delivery) => waiting::queue_logout(out, realm, delivery),
+        Write::RetryLogout(realm, id, attempts, due_at) => waiting::retry_logout(out, realm, id, (*attempts, *due_at)),
+        Write::DropLogout(realm, id) => waiting::drop_logout(out, realm, id),
+        Write::PutConsent(realm, consent) => consents::put(out, realm, consent)?,
+        Write::DeleteConsent(realm, user, client) => consents::delete(out, realm, user, client),
         Write::PutLoginFailures(realm, row) => failures::put(out, realm, row),
         Write::ClearLoginFailures(realm, key) => failures::clear(out, realm, key),
         Write::RememberDevice { realm, account, device, at } => failures::remember(out, realm, account, device, *at),

@@ -4,7 +4,7 @@ use portcullis_core::ids::RealmId;
 use portcullis_core::plan::Write;
 use rusqlite::Connection;
 
-use super::{all_statements, compile, credentials, failures, lineages, sessions, users};
+use super::{all_statements, compile, consents, credentials, failures, lineages, sessions, users, waiting};
 use crate::sealing::{Sealer, ServerKeys};
 use crate::sql::Phase;
 use crate::{migrate, sqlite};
@@ -124,7 +124,8 @@ fn every_foreign_key_has_an_index_on_the_child() {
 #[test]
 fn lookups_do_not_read_a_realms_whole_table() {
     let conn = database();
-    let owners = [sessions::ALL, lineages::ALL, credentials::ALL, failures::ALL, users::ALL];
+    let owners =
+        [consents::ALL, waiting::ALL, sessions::ALL, lineages::ALL, credentials::ALL, failures::ALL, users::ALL];
     let searches = ["LIKE", "COUNT"];
     for sql in owners.concat() {
         if searches.iter().any(|word| sql.text().contains(word)) {

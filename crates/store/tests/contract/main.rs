@@ -12,6 +12,7 @@ mod gates;
 mod races;
 mod records;
 mod sample;
+mod waiting;
 
 macro_rules! on_every_engine {
     ($($suite:ident :: $case:ident,)+) => {
@@ -52,6 +53,10 @@ on_every_engine! {
     records::removed_defaults_are_left_out,
     records::a_deleted_client_takes_its_own_along,
     gates::every_write_with_its_gate_won_and_lost,
+    waiting::what_waits_comes_back_whole_and_is_taken_once,
+    waiting::a_consent_is_replaced_and_goes_with_its_parents,
+    waiting::cut_offs_are_in_commit_order,
+    waiting::what_ended_is_swept_and_a_removed_realm_takes_all,
     races::one_of_fifty_takes_a_code,
     races::one_of_fifty_rotates_a_lineage,
     races::one_of_fifty_counts_the_first_failure,
