@@ -29,6 +29,24 @@ pub struct UserSession {
     pub notes: BTreeMap<String, String>,
 }
 
+impl UserSession {
+    /// A login without a browser, at `now` seconds: not remembered, without notes.
+    #[must_use]
+    pub fn begun(id: SessionId, user: UserId, ip_address: &str, now: i64) -> Self {
+        Self {
+            id,
+            user,
+            started: now,
+            auth_time: now,
+            remember_me: false,
+            offline: false,
+            ip_address: ip_address.to_owned(),
+            last_seen: now,
+            notes: BTreeMap::new(),
+        }
+    }
+}
+
 /// What one client was given in one user session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientSession {

@@ -36,11 +36,11 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         (&Method::OPTIONS, _) => return options(),
         // AZ-33: HEAD would begin a flow that nobody sees. Keycloak 26.4 takes it as GET.
         (&Method::HEAD, _) if view.is_strict() => {
-            return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed");
+            return respond::wrong_method();
         }
         (&(Method::GET | Method::HEAD | Method::POST), Ok(params)) => params,
         (&(Method::GET | Method::HEAD | Method::POST), Err(_)) => return show(&cx, &Reason::InvalidRequest, None),
-        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+        _ => return respond::wrong_method(),
     };
     if let Some(reason) = crate::token::closed(&view, &cx.peer) {
         return show(&cx, &reason, Some(&params));

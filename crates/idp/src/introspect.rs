@@ -38,7 +38,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     match parts.method {
         Method::OPTIONS => return options(),
         Method::POST => {}
-        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+        _ => return respond::wrong_method(),
     }
     if let Some(reason) = token::closed(&view, &peer) {
         return refused(&reason);

@@ -32,35 +32,31 @@ const NOBODY: &str = "account";
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let visit = match Visit::read(&app, &realm, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
-    let cx = visit.cx(&app);
-    let done = match visit.method {
+    Visit::answered(&app, &realm, request, answer).await
+}
+
+async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    match visit.method {
         Method::OPTIONS => Ok(cors::preflight(&visit.headers, "GET, HEAD, OPTIONS")),
-        Method::GET => by_browser(&cx, &visit).await,
-        Method::POST if visit.form.has("refresh_token") => by_refresh_token(&cx, &visit).await,
-        Method::POST => by_browser(&cx, &visit).await,
-        _ => Ok(respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")),
-    };
-    done.unwrap_or_else(|Unavailable| respond::unavailable())
+        Method::GET => by_browser(cx, visit).await,
+        Method::POST if visit.form.has("refresh_token") => by_refresh_token(cx, visit).await,
+        Method::POST => by_browser(cx, visit).await,
+        _ => Ok(respond::wrong_method()),
+    }
 }
 
 /// The answer to the confirmation page.
 pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let visit = match Visit::read(&app, &realm, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
-    let cx = visit.cx(&app);
-    let done = match visit.method {
+    Visit::answered(&app, &realm, request, confirmation).await
+}
+
+async fn confirmation(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    match visit.method {
         // Keycloak 26.4: whoever comes without a form has nothing left to confirm.
-        Method::GET => Ok(page(&cx, StatusCode::BAD_REQUEST, &InfoPage::new(Text::key("successLogout")))),
-        Method::POST => confirmed(&cx, &visit).await,
-        _ => Ok(respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")),
-    };
-    done.unwrap_or_else(|Unavailable| respond::unavailable())
+        Method::GET => Ok(page(cx, StatusCode::BAD_REQUEST, &InfoPage::new(Text::key("successLogout")))),
+        Method::POST => confirmed(cx, visit).await,
+        _ => Ok(respond::wrong_method()),
+    }
 }
 
 // --- by a browser --------------------------------------------------------------------------------------------------

@@ -44,8 +44,24 @@ fn open(mut response: Response, request: &HeaderMap, cache: HeaderValue) -> Resp
     response
 }
 
-fn wrong_method() -> Response {
-    respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
+/// What a public document begins with: the realm, then whether the method reads. `preflight` is the methods that browsers
+/// are told, `otherwise` the answer to any but those.
+async fn reading(
+    (app, realm): (&App, &str),
+    (method, headers): (&Method, &HeaderMap),
+    preflight: &'static str,
+    otherwise: fn() -> Response,
+) -> Result<Arc<RealmView>, Response> {
+    let view = view(app, realm).await?;
+    match *method {
+        Method::GET | Method::HEAD => Ok(view),
+        Method::OPTIONS => Err(cors::preflight(headers, preflight)),
+        _ => Err(otherwise()),
+    }
+}
+
+fn not_found() -> Response {
+    respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found")
 }
 
 fn base(app: &App, headers: &HeaderMap, uri: &Uri, peer: Option<Extension<Peer>>) -> Base {
@@ -59,15 +75,11 @@ pub(crate) async fn realm_info(
     peer: Option<Extension<Peer>>,
     (method, uri, headers): (Method, Uri, HeaderMap),
 ) -> Response {
-    let view = match view(&app, &realm).await {
+    let asked = (&method, &headers);
+    let view = match reading((&app, &realm), asked, "GET, HEAD, OPTIONS", respond::wrong_method).await {
         Ok(view) => view,
         Err(response) => return response,
     };
-    match method {
-        Method::OPTIONS => return cors::preflight(&headers, "GET, HEAD, OPTIONS"),
-        Method::GET | Method::HEAD => {}
-        _ => return wrong_method(),
-    }
     let issuer = base(&app, &headers, &uri, peer).issuer(&realm);
     let document = json!({
         "realm": realm,
@@ -88,16 +100,11 @@ pub(crate) async fn discovery(
     peer: Option<Extension<Peer>>,
     (method, uri, headers): (Method, Uri, HeaderMap),
 ) -> Response {
-    let view = match view(&app, &realm).await {
+    // Keycloak 26.4: not 405.
+    let view = match reading((&app, &realm), (&method, &headers), "GET", not_found).await {
         Ok(view) => view,
         Err(response) => return response,
     };
-    match method {
-        Method::OPTIONS => return cors::preflight(&headers, "GET"),
-        Method::GET | Method::HEAD => {}
-        // Keycloak 26.4: not 405.
-        _ => return respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found"),
-    }
     let base = base(&app, &headers, &uri, peer);
     let document = law::document(&view.records, &base.url, signer::ALGORITHMS, ABILITIES);
     open(respond::raw_json(StatusCode::OK, document), &headers, DISCOVERY_CACHE)
@@ -105,15 +112,10 @@ pub(crate) async fn discovery(
 
 /// The realm's JWK set (RFC 7517 §5), prebuilt.
 pub(crate) async fn certs(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let view = match view(&app, &realm).await {
-        Ok(view) => view,
-        Err(response) => return response,
-    };
-    let headers = request.headers();
-    match *request.method() {
-        Method::OPTIONS => cors::preflight(headers, "GET"),
-        Method::GET | Method::HEAD => open(respond::raw_json(StatusCode::OK, view.keys.jwks()), headers, NO_CACHE),
-        _ => wrong_method(),
+    let asked = (request.method(), request.headers());
+    match reading((&app, &realm), asked, "GET", respond::wrong_method).await {
+        Ok(view) => open(respond::raw_json(StatusCode::OK, view.keys.jwks()), asked.1, NO_CACHE),
+        Err(response) => response,
     }
 }
 
@@ -140,7 +142,7 @@ async fn keycloak_page(app: &App, realm: &str, uri: &Uri, page: &StaticPage) -> 
         Some(version) if version == app.pages.version() => {
             framable(&view.browser_headers, page, HeaderValue::from_static(Asset::CACHE_CONTROL))
         }
-        Some(_) => respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found"),
+        Some(_) => not_found(),
     }
 }
 
@@ -187,7 +189,7 @@ pub(crate) async fn resource(
     headers: HeaderMap,
 ) -> Response {
     let Some(asset) = app.pages.asset(&path) else {
-        return respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found");
+        return not_found();
     };
     let known = headers.get(IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == asset.etag.as_bytes());
     let mut response = Response::new(if known { Body::empty() } else { Body::from(asset.bytes.clone()) });

@@ -46,7 +46,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     match parts.method {
         Method::OPTIONS => return cors::preflight(&parts.headers, METHODS),
         Method::POST => {}
-        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+        _ => return respond::wrong_method(),
     }
     let Ok(params) = extract::form(&parts.headers, &body) else {
         return refused(&parts.headers, &Reason::InvalidRequest, &Allowed::Any);

@@ -39,7 +39,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         Method::OPTIONS => return cors::preflight(&parts.headers, METHODS),
         Method::GET | Method::HEAD => Bytes::new(),
         Method::POST => body,
-        _ => return respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
+        _ => return respond::wrong_method(),
     };
     if let Some(reason) = crate::token::closed(&view, &peer) {
         let mut response = respond::oauth_error(&reason);

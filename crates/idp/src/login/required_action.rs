@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::{Method, StatusCode};
+use http::Method;
 use portcullis_core::login::flow::{LoginTab, Stage};
 use portcullis_core::login::next::Step;
 use portcullis_core::login::required_action::RequiredAction;
@@ -13,38 +13,24 @@ use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 
 use crate::pages::Text;
-use crate::respond;
 use crate::state::{App, Unavailable};
 
 use super::flows::{self, Flow};
 use super::new_password::{self, Outcome};
 use super::page::{self, PasswordErrors, Say};
-use super::{Cx, Visit, is_foreign, restart, steps};
+use super::{Cx, Visit, steps};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let visit = match Visit::read(&app, &realm, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
-    let cx = visit.cx(&app);
-    let done = match visit.method {
-        Method::GET | Method::POST => answer(&cx, &visit).await,
-        _ => Ok(respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")),
-    };
-    done.unwrap_or_else(|Unavailable| respond::unavailable())
+    Visit::answered(&app, &realm, request, answer).await
 }
 
 async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
-    if let Some(closed) = page::closed(cx) {
-        return Ok(closed);
-    }
+    let (flow, login) = match visit.login(cx).await? {
+        Ok(found) => found,
+        Err(response) => return Ok(response),
+    };
     let posted = visit.method == Method::POST;
-    if posted && is_foreign(cx.headers, &cx.base) {
-        return Ok(page::foreign(cx));
-    }
-    let Some(flow) = flows::lookup(cx, &visit.query).await? else { return restart::recover(cx, &visit.query).await };
-    let Some(login) = flow.tab.login().cloned() else { return Ok(page::invalid_code(cx)) };
     let Stage::Authenticated(proof) = &login.stage else {
         // AZ-30: nobody proved anything in this tab; it goes on with its first unfinished step.
         return steps::expired(cx, flow).await;

@@ -12,13 +12,9 @@ use crate::state::App;
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let visit = match Visit::read(&app, &realm, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
-    let cx = visit.cx(&app);
-    if let Some(closed) = page::closed(&cx) {
-        return closed;
-    }
-    page::error(&cx, None, StatusCode::NOT_FOUND, &ErrorPage::plain(Text::key("resetNotAvailable")))
+    Visit::answered(&app, &realm, request, async |cx, _| {
+        let text = Text::key("resetNotAvailable");
+        Ok(page::closed(cx).unwrap_or_else(|| page::error(cx, None, StatusCode::NOT_FOUND, &ErrorPage::plain(text))))
+    })
+    .await
 }

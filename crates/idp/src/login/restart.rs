@@ -12,7 +12,7 @@ use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::redirect_uri::Matching;
 
 use crate::authorize;
-use crate::respond::{self, cookies};
+use crate::respond::cookies;
 use crate::state::{App, Unavailable};
 
 use super::address::{self, ClientData, Point};
@@ -22,12 +22,7 @@ use super::{Cx, Visit, page};
 
 /// The endpoint: the tab begins again.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let visit = match Visit::read(&app, &realm, request).await {
-        Ok(visit) => visit,
-        Err(response) => return response,
-    };
-    let cx = visit.cx(&app);
-    again(&cx, &visit.query).await.unwrap_or_else(|Unavailable| respond::unavailable())
+    Visit::answered(&app, &realm, request, async |cx, visit| again(cx, &visit.query).await).await
 }
 
 async fn again(cx: &Cx<'_>, query: &Params) -> Result<Response, Unavailable> {

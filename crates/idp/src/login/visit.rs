@@ -6,14 +6,16 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, StatusCode};
+use portcullis_core::login::flow::LoginTab;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::time::Now;
 
 use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
-use crate::state::{App, RealmView};
+use crate::state::{App, RealmView, Unavailable};
 
-use super::Cx;
+use super::flows::{self, Flow};
+use super::{Cx, page, restart};
 
 /// What a request brought.
 pub(crate) struct Visit {
@@ -34,7 +36,7 @@ pub(crate) struct Visit {
 
 impl Visit {
     /// Reads a request, or answers it where there is nothing to read.
-    pub(crate) async fn read(app: &Arc<App>, realm: &str, request: Request) -> Result<Self, Response> {
+    async fn read(app: &Arc<App>, realm: &str, request: Request) -> Result<Self, Response> {
         let arrival = Arrival::read(app, realm, request).await?;
         let base = arrival.base(app);
         let Arrival { parts, body, peer, view } = arrival;
@@ -46,6 +48,37 @@ impl Visit {
         };
         let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
         Ok(Self { view, method, headers: parts.headers, query, form, base, peer, now: app.now() })
+    }
+
+    /// Reads a request and has it answered.
+    pub(crate) async fn answered(
+        app: &Arc<App>,
+        realm: &str,
+        request: Request,
+        answer: impl AsyncFnOnce(&Cx<'_>, &Self) -> Result<Response, Unavailable>,
+    ) -> Response {
+        match Self::read(app, realm, request).await {
+            Ok(visit) => answer(&visit.cx(app), &visit).await.unwrap_or_else(|Unavailable| respond::unavailable()),
+            Err(response) => response,
+        }
+    }
+
+    /// The login that the address of one of its forms names, or the answer where there is none to go on with.
+    pub(super) async fn login(&self, cx: &Cx<'_>) -> Result<Result<(Flow, LoginTab), Response>, Unavailable> {
+        if self.method != Method::GET && self.method != Method::POST {
+            return Ok(Err(respond::wrong_method()));
+        }
+        if let Some(closed) = page::closed(cx) {
+            return Ok(Err(closed));
+        }
+        if self.method == Method::POST && is_foreign(cx.headers, &cx.base) {
+            return Ok(Err(page::foreign(cx)));
+        }
+        let Some(flow) = flows::lookup(cx, &self.query).await? else {
+            return restart::recover(cx, &self.query).await.map(Err);
+        };
+        let login = flow.tab.login().cloned();
+        Ok(login.map(|login| (flow, login)).ok_or_else(|| page::invalid_code(cx)))
     }
 
     /// What the steps have at hand.

@@ -94,6 +94,11 @@ pub(crate) fn generic_error(status: StatusCode, text: &str) -> Response {
     json(status, &serde_json::json!({ "error": text }))
 }
 
+/// The path is there, the method is not.
+pub(crate) fn wrong_method() -> Response {
+    generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
+}
+
 /// Keycloak's admin family: `{"errorMessage": text}`.
 pub(crate) fn admin_error(status: StatusCode, text: &str) -> Response {
     json(status, &serde_json::json!({ "errorMessage": text }))

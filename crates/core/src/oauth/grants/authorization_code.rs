@@ -5,7 +5,7 @@
 
 use portcullis_jose::digest;
 
-use super::family::{self, Rule};
+use super::family;
 use crate::client::Client;
 use crate::flow::{CODE_FORMAT, IssuedCode};
 use crate::ids::{ClientUuid, SessionId};
@@ -146,30 +146,14 @@ fn give<'a>(
 ) -> Result<(Issue<'a>, Vec<Write>), Reason> {
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
     let known = loaded.client_session.filter(|c| session_limits::is_client_active(realm, client, c, now));
-    let below = ClientSession {
-        session: session.id.clone(),
-        client: client.id.clone(),
-        started: known.map_or(now, |c| c.started),
-        grant: issued.grant.clone(),
-        last_refresh: now,
-    };
+    let started = known.map_or(now, |c| c.started);
+    let grant = issued.grant.clone();
     let mut writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
     ];
-    let started = below.started;
-    let grant = below.grant.clone();
-    writes.push(Write::PutClientSession(realm.id.clone(), below));
-    let family = match family::rule(realm, client) {
-        Rule::None => None,
-        Rule::Keycloak(_) | Rule::Strict => {
-            let expires_at = session_limits::refresh_expires_at(realm, client, session, started, now);
-            let lineage = family::begin(cx, client, &session.id, &grant, expires_at)?;
-            let terms = family::live(cx, &lineage)?;
-            writes.push(Write::CreateLineage(realm.id.clone(), lineage));
-            Some(terms)
-        }
-    };
+    let (joined, family) = family::join(cx, client, session, &grant, started)?;
+    writes.extend(joined);
     writes.extend(token::audit(cx, "CODE_TO_TOKEN", client, (&user.id, &session.id)));
     let scopes = scope::active(cx.records, client, &grant.scope).permitted(cx.records, user);
     let all = scopes.all_names();

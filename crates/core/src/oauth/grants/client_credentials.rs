@@ -3,9 +3,7 @@
 //! Nothing is stored: the session is for one answer and its token names none. A client that wants refresh tokens
 //! ([`keeps_session`]) gets a stored session instead.
 
-use std::collections::BTreeMap;
-
-use super::family::{self, Rule};
+use super::family;
 use crate::client::Client;
 use crate::entropy::uuid;
 use crate::oauth::client_auth::AuthenticatedClient;
@@ -14,8 +12,7 @@ use crate::oauth::params::Params;
 use crate::oauth::scope;
 use crate::oauth::token::{self, Context, Decision, FamilyTerms, GrantType};
 use crate::plan::{Lane, Plan, Write};
-use crate::session::{ClientSession, Grant, UserSession};
-use crate::session_limits;
+use crate::session::{Grant, UserSession};
 use crate::user::User;
 
 /// Client attribute: `true` means a stored session and refresh tokens (against RFC 6749 §4.4.3; off by default, Keycloak 26.4).
@@ -77,18 +74,10 @@ fn give<'a>(cx: &Context<'a>, client: &'a Client, asked: &str, user: &'a User) -
 
 /// The notes are what the mappers of the client scope `service_account` read (Keycloak 26.4).
 fn session(cx: &Context<'_>, client: &Client, user: &User) -> UserSession {
-    let now = cx.now.secs();
     let notes = [("clientHost", cx.ip), ("clientAddress", cx.ip), ("client_id", client.client_id.as_str())];
     UserSession {
-        id: uuid(cx.entropy).into(),
-        user: user.id.clone(),
-        started: now,
-        auth_time: now,
-        remember_me: false,
-        offline: false,
-        ip_address: cx.ip.to_owned(),
-        last_seen: now,
-        notes: notes.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<BTreeMap<_, _>>(),
+        notes: notes.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        ..UserSession::begun(uuid(cx.entropy).into(), user.id.clone(), cx.ip, cx.now.secs())
     }
 }
 
@@ -101,29 +90,13 @@ fn stored(
     user: &User,
     (session, grant): (&UserSession, &Grant),
 ) -> Result<Stored, Reason> {
-    let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let below = ClientSession {
-        session: session.id.clone(),
-        client: client.id.clone(),
-        started: now,
-        grant: grant.clone(),
-        last_refresh: now,
-    };
+    let realm = &cx.records.realm;
     let mut writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
         Write::CreateUserSession(realm.id.clone(), session.clone()),
-        Write::PutClientSession(realm.id.clone(), below),
     ];
-    let family = match family::rule(realm, client) {
-        Rule::None => None,
-        Rule::Keycloak(_) | Rule::Strict => {
-            let expires_at = session_limits::refresh_expires_at(realm, client, session, now, now);
-            let lineage = family::begin(cx, client, &session.id, grant, expires_at)?;
-            let terms = family::live(cx, &lineage)?;
-            writes.push(Write::CreateLineage(realm.id.clone(), lineage));
-            Some(terms)
-        }
-    };
+    let (joined, family) = family::join(cx, client, session, grant, cx.now.secs())?;
+    writes.extend(joined);
     Ok((writes, family))
 }

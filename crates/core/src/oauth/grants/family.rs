@@ -8,13 +8,14 @@ use portcullis_jose::digest;
 
 use crate::client::Client;
 use crate::entropy::uuid;
-use crate::ids::{LineageId, SessionId};
+use crate::ids::LineageId;
 use crate::key::RealmKey;
 use crate::oauth::error::Reason;
 use crate::oauth::token::{Context, FamilyTerms, active_hmac};
 use crate::plan::{LineageMove, Write};
 use crate::realm::{Profile, Realm};
-use crate::session::{Grant, Lineage};
+use crate::session::{ClientSession, Grant, Lineage, UserSession};
+use crate::session_limits;
 
 /// Seconds in which a lost answer may be asked for again (RT-15).
 pub const GRACE: i64 = 30;
@@ -73,28 +74,61 @@ pub(crate) fn live(cx: &Context<'_>, lineage: &Lineage) -> Result<FamilyTerms, R
     })
 }
 
-/// A new family with its first token.
+/// A client's part in a session, given anew: its row, and a family where its refresh tokens rotate. `started` is when the client
+/// first took part, seconds. The writes stand behind that of the session.
+///
+/// # Errors
+/// [`Reason::Unavailable`] when the realm has no key.
+pub(crate) fn join(
+    cx: &Context<'_>,
+    client: &Client,
+    session: &UserSession,
+    grant: &Grant,
+    started: i64,
+) -> Result<(Vec<Write>, Option<FamilyTerms>), Reason> {
+    let (now, realm) = (cx.now.secs(), &cx.records.realm);
+    let below = ClientSession {
+        session: session.id.clone(),
+        client: client.id.clone(),
+        started,
+        grant: grant.clone(),
+        last_refresh: now,
+    };
+    let row = Write::PutClientSession(realm.id.clone(), below);
+    match rule(realm, client) {
+        Rule::None => Ok((vec![row], None)),
+        Rule::Keycloak(_) | Rule::Strict => {
+            let expires_at = session_limits::refresh_expires_at(realm, client, session, started, now);
+            let (family, terms) = begin(cx, client, session, grant.clone(), expires_at)?;
+            Ok((vec![row, family], Some(terms)))
+        }
+    }
+}
+
+/// A new family and the terms of its first token.
 ///
 /// # Errors
 /// [`Reason::Unavailable`] when the realm has no key.
 pub(crate) fn begin(
     cx: &Context<'_>,
     client: &Client,
-    session: &SessionId,
-    grant: &Grant,
+    session: &UserSession,
+    grant: Grant,
     expires_at: i64,
-) -> Result<Lineage, Reason> {
-    Ok(Lineage {
+) -> Result<(Write, FamilyTerms), Reason> {
+    let lineage = Lineage {
         id: uuid(cx.entropy).into(),
-        session: session.clone(),
+        session: session.id.clone(),
         client: client.id.clone(),
-        grant: grant.clone(),
+        grant,
         generation: 1,
         rotated_at: cx.now.secs(),
         expires_at,
         key: active_hmac(cx.records).ok_or(Reason::Unavailable)?.kid.clone(),
         reuses: 0,
-    })
+    };
+    let terms = live(cx, &lineage)?;
+    Ok((Write::CreateLineage(cx.records.realm.id.clone(), lineage), terms))
 }
 
 /// What a presented token of a family leads to.

@@ -2,7 +2,7 @@
 //!
 //! The password itself is judged by the login room (one verdict, one brute-force count for both doors).
 
-use super::family::{self, Rule};
+use super::family;
 use crate::entropy::uuid;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
@@ -11,8 +11,7 @@ use crate::oauth::scope;
 use crate::oauth::token::{self, Context, Decision, GrantType};
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Realm;
-use crate::session::{ClientSession, Grant, UserSession};
-use crate::session_limits;
+use crate::session::{Grant, UserSession};
 use crate::user::User;
 
 /// What is needed before a password is looked at.
@@ -76,17 +75,7 @@ fn give<'a>(
     user: &'a User,
 ) -> Result<Decision<'a>, Reason> {
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let session = UserSession {
-        id: uuid(cx.entropy).into(),
-        user: user.id.clone(),
-        started: now,
-        auth_time: now,
-        remember_me: false,
-        offline: false,
-        ip_address: cx.ip.to_owned(),
-        last_seen: now,
-        notes: std::collections::BTreeMap::new(),
-    };
+    let session = UserSession::begun(uuid(cx.entropy).into(), user.id.clone(), cx.ip, now);
     let grant = Grant {
         scope: asked.scope.to_owned(),
         nonce: None,
@@ -94,28 +83,12 @@ fn give<'a>(
         acr: Some("1".to_owned()),
         browser: false,
     };
-    let below = ClientSession {
-        session: session.id.clone(),
-        client: client.id.clone(),
-        started: now,
-        grant: grant.clone(),
-        last_refresh: now,
-    };
     let mut writes = vec![
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
         Write::CreateUserSession(realm.id.clone(), session.clone()),
-        Write::PutClientSession(realm.id.clone(), below),
     ];
-    let family = match family::rule(realm, client) {
-        Rule::None => None,
-        Rule::Keycloak(_) | Rule::Strict => {
-            let expires_at = session_limits::refresh_expires_at(realm, client, &session, now, now);
-            let lineage = family::begin(cx, client, &session.id, &grant, expires_at)?;
-            let terms = family::live(cx, &lineage)?;
-            writes.push(Write::CreateLineage(realm.id.clone(), lineage));
-            Some(terms)
-        }
-    };
+    let (joined, family) = family::join(cx, client, &session, &grant, now)?;
+    writes.extend(joined);
     writes.extend(token::audit(cx, "LOGIN", client, (&user.id, &session.id)));
     let scopes = scope::active(cx.records, client, asked.scope).permitted(cx.records, user);
     let all = scopes.all_names();

@@ -243,9 +243,9 @@ fn advance(
         (None, _, Rule::None) => (None, Write::TouchClientSession(realm.id.clone(), ids.0.clone(), ids.1.clone(), now)),
         // A token from before rotation was switched on begins a family; it holds no longer than it did.
         (None, _, Rule::Keycloak(_) | Rule::Strict) => {
-            let lineage =
-                family::begin(cx, client, ids.0, &granted(claims, None, parties.below), expires_at).map_err(nothing)?;
-            (Some(family::live(cx, &lineage).map_err(nothing)?), Write::CreateLineage(realm.id.clone(), lineage))
+            let grant = granted(claims, None, parties.below);
+            let (family, terms) = family::begin(cx, client, parties.session, grant, expires_at).map_err(nothing)?;
+            (Some(terms), family)
         }
     };
     let audit = token::audit(cx, "REFRESH_TOKEN", client, (&parties.user.id, &parties.session.id));
