@@ -78,10 +78,13 @@ pub fn is_client_active(realm: &Realm, client: &Client, session: &ClientSession,
 pub fn access_expires_at(realm: &Realm, client: &Client, session: Option<&UserSession>, now: i64) -> i64 {
     let lifespan = client.seconds("access.token.lifespan").unwrap_or(realm.settings.access_token_lifespan);
     let wanted = now.saturating_add(lifespan);
-    match session {
-        Some(session) => wanted.min(session.started.saturating_add(of_user_session(realm, session.remember_me).max)),
-        None => wanted,
-    }
+    session.map_or(wanted, |session| within_session(realm, session, wanted))
+}
+
+/// A time, but not past the longest life of the session.
+#[must_use]
+pub fn within_session(realm: &Realm, session: &UserSession, wanted: i64) -> i64 {
+    wanted.min(session.started.saturating_add(of_user_session(realm, session.remember_me).max))
 }
 
 /// `exp` of a refresh token made now (RT-12: never past the longest life of either session).

@@ -8,6 +8,7 @@ mod load;
 mod mint;
 
 pub(crate) use load::verified as refresh_claims;
+pub(crate) use mint::{Beside, FrontTokens, front as sign_front, prepare};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -173,6 +174,8 @@ impl Call<'_> {
             GrantType::RefreshToken => self.refresh(view, &cx, opened).await,
             GrantType::Password => self.password(view, &cx, opened, progress).await,
             GrantType::ClientCredentials => self.client_credentials(view, &cx, opened).await,
+            // Tokens by the browser have no door here; the table let none through.
+            GrantType::Implicit => Err(Reason::UnsupportedGrantType),
         };
         match tried {
             Ok(Some(json)) => {

@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
 use super::fixture::{self, everywhere, mapper};
-use super::tokens::{self, RefreshFacts, Stamp};
+use super::tokens::{self, Hashes, RefreshFacts, Stamp};
 use super::*;
 use crate::oauth::scope;
 
+const HASHES: Hashes<'static> = Hashes { access: Some("hash"), code: None, state: None };
 const STAMP: Stamp<'static> = Stamp { issued_at: 1000, expires_at: 1300, id: "onrtac:x" };
 
 fn facts<'a>(
@@ -88,7 +89,7 @@ fn an_access_token_has_keycloaks_members_in_keycloaks_order() {
 #[test]
 fn oidc_core_2_an_id_token_has_no_roles_and_names_its_client() {
     let id: Value =
-        with(vec![], false, |f| serde_json::from_slice(&tokens::id(f, STAMP, "hash", Some("n-1"))).unwrap());
+        with(vec![], false, |f| serde_json::from_slice(&tokens::id(f, STAMP, HASHES, Some("n-1"))).unwrap());
     let names: Vec<&str> = id.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(
         names,

@@ -66,9 +66,20 @@ pub fn access(facts: &Facts<'_>, stamp: Stamp<'_>) -> AccessPayload {
     AccessPayload { json: object.end(), has_subject: claims.subject }
 }
 
+/// Hashes of what was made beside an ID token: it vouches for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hashes<'a> {
+    /// `at_hash`: the access token (OIDC Core §3.1.3.6).
+    pub access: Option<&'a str>,
+    /// `c_hash`: the code (OIDC Core §3.3.2.11).
+    pub code: Option<&'a str>,
+    /// `s_hash`: `state` (Keycloak 26.4; FAPI 1.0 Advanced §5.1).
+    pub state: Option<&'a str>,
+}
+
 /// The payload of an ID token (OIDC Core §2). `nonce` is that of the authorization request, absent after a refresh.
 #[must_use]
-pub fn id(facts: &Facts<'_>, stamp: Stamp<'_>, at_hash: &str, nonce: Option<&str>) -> Vec<u8> {
+pub fn id(facts: &Facts<'_>, stamp: Stamp<'_>, hashes: Hashes<'_>, nonce: Option<&str>) -> Vec<u8> {
     let mut claims = gather(facts, Target::Id);
     claims.audience.insert(0, facts.client.client_id.clone());
     let members = &mut claims.members;
@@ -84,8 +95,15 @@ pub fn id(facts: &Facts<'_>, stamp: Stamp<'_>, at_hash: &str, nonce: Option<&str
     if let Some(sid) = facts.sid() {
         object.text("sid", sid);
     }
-    object.text("at_hash", at_hash);
+    for (name, hash) in [("at_hash", hashes.access), ("c_hash", hashes.code)] {
+        if let Some(hash) = hash {
+            object.text(name, hash);
+        }
+    }
     object.taken("acr", members);
+    if let Some(hash) = hashes.state {
+        object.text("s_hash", hash);
+    }
     object.rest(members);
     object.end()
 }

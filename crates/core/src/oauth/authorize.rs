@@ -13,6 +13,7 @@ use super::error::Reason;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
 use super::response_mode::ResponseMode;
+use super::response_type::ResponseType;
 use crate::client::Client;
 use crate::flow::CodeChallenge;
 use crate::ids::ClientUuid;
@@ -34,6 +35,8 @@ pub struct AuthorizeRequest {
     pub client_id: String,
     /// `redirect_uri` as sent; `None` when the only registered one was meant.
     pub redirect_uri: Option<String>,
+    /// `response_type`.
+    pub response_type: ResponseType,
     /// `response_mode`, asked or default.
     pub response_mode: ResponseMode,
     /// `scope` as sent (empty when absent).
@@ -119,12 +122,6 @@ struct Draft<'a> {
     max_age: Option<i64>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct ResponseType {
-    code: bool,
-    front_tokens: bool,
-}
-
 type Check = fn(&mut Draft<'_>) -> Result<(), Reason>;
 
 use Door::{Authorize, Restart};
@@ -143,9 +140,9 @@ const TABLE: &[(&str, Check, &[Door])] = &[
     ("response_type", checks::response_type, &[Authorize, Restart]),
     ("response_mode", checks::response_mode, &[Authorize, Restart]),
     ("flow allowed", checks::flow_allowed, &[Authorize, Restart]),
-    ("response_type given", checks::response_type_given, &[Authorize, Restart]),
     ("pushed", checks::pushed, &[Authorize, Restart]),
     ("scope", checks::scopes, &[Authorize, Restart]),
+    ("nonce", checks::nonce, &[Authorize, Restart]),
     ("prompt", checks::prompt, &[Authorize, Restart]),
     ("code_challenge", checks::code_challenge, &[Authorize, Restart]),
 ];
@@ -182,7 +179,7 @@ impl<'a> Draft<'a> {
             params,
             client: None,
             redirect: None,
-            response_type: ResponseType { code: true, front_tokens: false },
+            response_type: ResponseType::CODE,
             mode: ResponseMode::Query,
             challenge: None,
             max_age: None,
@@ -217,6 +214,7 @@ impl<'a> Draft<'a> {
             client: client.id.clone(),
             client_id: client.client_id.clone(),
             redirect_uri: text("redirect_uri"),
+            response_type: self.response_type,
             response_mode: self.mode,
             scope: text("scope").unwrap_or_default(),
             state: self.params.raw("state").map(str::to_owned),
@@ -236,13 +234,9 @@ impl<'a> Draft<'a> {
 impl AuthorizeRequest {
     /// The request as parameters again, for [`revalidate`].
     fn to_params(&self) -> Params {
-        let mode = match self.response_mode {
-            ResponseMode::Query => "query",
-            ResponseMode::Fragment => "fragment",
-            ResponseMode::FormPost => "form_post",
-        };
-        let mut pairs = vec![("client_id", self.client_id.clone()), ("response_type", "code".to_owned())];
-        pairs.push(("response_mode", mode.to_owned()));
+        let mut pairs = vec![("client_id", self.client_id.clone())];
+        pairs.push(("response_type", self.response_type.as_str().to_owned()));
+        pairs.push(("response_mode", self.response_mode.as_str().to_owned()));
         let mut put = |name, value: Option<String>| {
             if let Some(value) = value {
                 pairs.push((name, value));

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::json::Object;
+use crate::oauth::response_type::ResponseType;
 use crate::oauth::token::GrantType;
 use crate::realm::Profile;
 use crate::records::RealmRecords;
@@ -59,7 +60,7 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     o.text("check_session_iframe", &format!("{oidc}/login-status-iframe.html"));
     list(&mut o, "grant_types_supported", &grants(profile));
     list(&mut o, "acr_values_supported", &["0", "1"]);
-    list(&mut o, "response_types_supported", &["code"]);
+    list(&mut o, "response_types_supported", ResponseType::offered(profile));
     list(&mut o, "subject_types_supported", &["public"]);
     list(
         &mut o,
@@ -123,13 +124,17 @@ fn encryption(object: &mut Object, of: &str) {
 
 fn grants(profile: Profile) -> Vec<&'static str> {
     let offered = |grant: &GrantType| match (grant, profile) {
-        (GrantType::Password, Profile::Strict) => false,
+        (GrantType::Password | GrantType::Implicit, Profile::Strict) => false,
+        (GrantType::Implicit, Profile::Keycloak) => true,
         (
             GrantType::AuthorizationCode | GrantType::ClientCredentials | GrantType::Password | GrantType::RefreshToken,
             _,
         ) => true,
     };
-    GrantType::ALL.into_iter().filter(offered).map(GrantType::name).collect()
+    let all = GrantType::ALL.into_iter().chain([GrantType::Implicit]);
+    let mut names: Vec<&str> = all.filter(offered).map(GrantType::name).collect();
+    names.sort_unstable();
+    names
 }
 
 fn challenge_methods(profile: Profile) -> &'static [&'static str] {
@@ -167,7 +172,7 @@ mod tests {
         assert_eq!(document["issuer"], "https://login.test/realms/acme");
         assert_eq!(
             document["grant_types_supported"],
-            json!(["authorization_code", "client_credentials", "password", "refresh_token"])
+            json!(["authorization_code", "client_credentials", "implicit", "password", "refresh_token"])
         );
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
         assert_eq!(document["scopes_supported"][0], "openid");

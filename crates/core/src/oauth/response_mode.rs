@@ -29,6 +29,22 @@ impl ResponseMode {
             _ => None,
         }
     }
+
+    /// The wire word again.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Fragment => "fragment",
+            Self::FormPost => "form_post",
+        }
+    }
+
+    /// The mode of an answer whose request names none: tokens travel in the fragment, all else in the query.
+    #[must_use]
+    pub const fn default_of(tokens: bool) -> Self {
+        if tokens { Self::Fragment } else { Self::Query }
+    }
 }
 
 /// An answer on its way to the client. Only a matched URI can carry one.
@@ -98,7 +114,7 @@ pub fn error(
     AuthorizeAnswer { to, mode, params }
 }
 
-/// What a successful answer says besides `iss` and `code`.
+/// What a successful answer says.
 #[derive(Clone, Copy, Debug)]
 pub struct Success<'a> {
     /// `state` as sent, even when empty.
@@ -108,13 +124,34 @@ pub struct Success<'a> {
     /// The issuer; `None` where the client does not want it (Keycloak attribute, keycloak profile only).
     pub iss: Option<&'a str>,
     /// The code.
-    pub code: &'a str,
+    pub code: Option<&'a str>,
+    /// The ID token.
+    pub id_token: Option<&'a str>,
+    /// The access token.
+    pub access: Option<FrontAccess<'a>>,
 }
 
-/// RFC 6749 §4.1.2. Order: state, session_state, iss, code; `code` never first (Keycloak 26.4).
+/// An access token that travels by the browser (RFC 6749 §4.2.2).
+#[derive(Clone, Copy)]
+pub struct FrontAccess<'a> {
+    /// `access_token`
+    pub token: &'a str,
+    /// `token_type`
+    pub kind: &'a str,
+    /// `expires_in`, seconds.
+    pub expires_in: i64,
+}
+
+impl std::fmt::Debug for FrontAccess<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontAccess").field("kind", &self.kind).field("expires_in", &self.expires_in).finish()
+    }
+}
+
+/// RFC 6749 §4.1.2, §4.2.2; OIDC Core §3.3.2.5. Order: state, session_state, iss, code, tokens; `code` never first (Keycloak 26.4).
 #[must_use]
 pub fn success(to: MatchedRedirectUri, mode: ResponseMode, answer: Success<'_>) -> AuthorizeAnswer {
-    let mut params = Vec::with_capacity(4);
+    let mut params = Vec::with_capacity(8);
     let mut put = |name, value: Option<&str>| {
         if let Some(value) = value {
             params.push((name, value.to_owned()));
@@ -123,6 +160,12 @@ pub fn success(to: MatchedRedirectUri, mode: ResponseMode, answer: Success<'_>) 
     put("state", answer.state);
     put("session_state", answer.session_state);
     put("iss", answer.iss);
-    put("code", Some(answer.code));
+    put("code", answer.code);
+    put("id_token", answer.id_token);
+    if let Some(access) = answer.access {
+        put("access_token", Some(access.token));
+        put("token_type", Some(access.kind));
+        put("expires_in", Some(&access.expires_in.to_string()));
+    }
     AuthorizeAnswer { to, mode, params }
 }

@@ -32,10 +32,12 @@ pub enum GrantType {
     Password,
     /// RFC 6749 §4.4
     ClientCredentials,
+    /// RFC 6749 §4.2, OIDC Core §3.3: tokens by the browser. No `grant_type` of the token endpoint.
+    Implicit,
 }
 
 impl GrantType {
-    /// All of them, sorted by name as discovery lists them.
+    /// Those of the token endpoint, sorted by name.
     pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::RefreshToken];
 
     /// The `grant_type` value.
@@ -46,6 +48,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::Password => "password",
             Self::ClientCredentials => "client_credentials",
+            Self::Implicit => "implicit",
         }
     }
 
@@ -63,6 +66,7 @@ impl GrantType {
             Self::RefreshToken => "rt",
             Self::Password => "ro",
             Self::ClientCredentials => "cc",
+            Self::Implicit => "na",
         }
     }
 }

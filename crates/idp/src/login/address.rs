@@ -6,6 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_core::login::flow::LoginTab;
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::response_mode::ResponseMode;
+use portcullis_core::oauth::response_type::ResponseType;
 use serde_json::{Map, Value};
 
 use super::Cx;
@@ -24,11 +25,9 @@ pub(super) fn client_data(request: &AuthorizeRequest) -> String {
     if let Some(uri) = &request.redirect_uri {
         data.insert("ru".to_owned(), uri.as_str().into());
     }
-    data.insert("rt".to_owned(), "code".into());
-    match request.response_mode {
-        ResponseMode::Query => {}
-        ResponseMode::Fragment => _ = data.insert("rm".to_owned(), "fragment".into()),
-        ResponseMode::FormPost => _ = data.insert("rm".to_owned(), "form_post".into()),
+    data.insert("rt".to_owned(), request.response_type.as_str().into());
+    if request.response_mode != ResponseMode::default_of(request.response_type.is_front()) {
+        data.insert("rm".to_owned(), request.response_mode.as_str().into());
     }
     if let Some(state) = &request.state {
         data.insert("st".to_owned(), state.as_str().into());
@@ -48,9 +47,11 @@ impl ClientData {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         let value: Value = serde_json::from_slice(&bytes).ok()?;
         let member = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let front = member("rt").and_then(|t| ResponseType::parse(&t)).is_some_and(ResponseType::is_front);
+        let mode = member("rm").and_then(|m| ResponseMode::parse(&m));
         Some(Self {
             redirect_uri: member("ru"),
-            response_mode: member("rm").and_then(|m| ResponseMode::parse(&m)).unwrap_or(ResponseMode::Query),
+            response_mode: mode.unwrap_or(ResponseMode::default_of(front)),
             state: member("st"),
         })
     }

@@ -1,4 +1,4 @@
-//! The end of a login: session, audit and cookies in one go, then the code on its way to the client.
+//! The end of a login: session, audit and cookies in one go, then code and tokens on their way to the client.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use portcullis_core::login::flow::Proof;
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::redirect_uri::MatchedRedirectUri;
 use portcullis_core::oauth::response_mode::{self, Success};
+use portcullis_core::oauth::token;
 use portcullis_core::plan::{Gate, Lane, Plan, Write};
 use portcullis_core::realm::Profile;
 use portcullis_core::session::{Grant, UserSession};
@@ -24,8 +25,11 @@ use portcullis_store::{ApplyError, Key, Kind};
 use crate::authorize;
 use crate::respond::cookies::{self, Attributes};
 use crate::state::Unavailable;
+use crate::token::{Beside, FrontTokens};
 
 use super::{Cx, address, credentials, sso};
+
+mod front;
 
 /// What is issued, to whom.
 pub(super) struct Issue<'a> {
@@ -52,26 +56,36 @@ const REMEMBER_SECONDS: i64 = 31_536_000;
 /// A session that stands is touched no more often than this, seconds.
 const TOUCH_SECONDS: i64 = 60;
 
-/// Writes session and audit, mints the code, fills `jar`, and answers the client.
+/// Writes session and audit, mints what was asked for, fills `jar`, and answers the client.
 pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> Result<Issued, Unavailable> {
     let Some(client) = cx.view.records.client(&what.request.client_id) else { return Err(Unavailable) };
-    let user = if what.proof.fresh { user_of(cx, &what).await? } else { None };
-    let device = user.as_ref().and_then(|user| device_of(cx, user));
-    let mark = device.as_ref().map(|device| device.write.clone());
-    let Some(session) = establish(cx, client, &what, mark).await? else { return Ok(Issued::SessionGone) };
-    let code = mint_code(cx, client, &session, &what).await?;
+    let kind = what.request.response_type;
+    let user = if what.proof.fresh || kind.is_front() { user_of(cx, &what).await? } else { None };
+    let issuer = cx.issuer();
+    let device = user.as_ref().filter(|_| what.proof.fresh).and_then(|user| device_of(cx, user));
+    let party = Party { client, user: user.as_ref(), mark: device.as_ref().map(|d| d.write.clone()), issuer: &issuer };
+    let Some(Established { session, front }) = establish(cx, &party, &what).await? else {
+        return Ok(Issued::SessionGone);
+    };
+    let code = if kind.code { Some(mint_code(cx, client, &session, &what).await?) } else { None };
+    let state = what.request.state.as_deref();
+    let tokens = match &front {
+        Some(issue) => front::sign(cx, issue, Beside { response_type: kind, code: code.as_deref(), state }).await?,
+        None => FrontTokens { access: None, id: None },
+    };
     sso::set_cookies(cx, jar, &session).map_err(|_| Unavailable)?;
-    if let Some(user) = &user {
+    if let Some(user) = user.as_ref().filter(|_| what.proof.fresh) {
         set_login_cookies(cx, jar, &session, user, device.as_ref());
     }
-    let issuer = cx.issuer();
     let keycloak = cx.view.records.realm.profile() == Profile::Keycloak;
     let quiet = |attribute| keycloak && client.flag(attribute);
     let success = Success {
-        state: what.request.state.as_deref(),
+        state,
         session_state: (!quiet("exclude.session.state.from.auth.response")).then_some(session.id.as_str()),
         iss: (!quiet("exclude.issuer.from.auth.response")).then_some(issuer.as_str()),
-        code: &code,
+        code: code.as_deref(),
+        id_token: tokens.id.as_deref(),
+        access: front.as_ref().zip(tokens.access.as_deref()).map(|(issue, token)| front::access(issue, token)),
     };
     let answer = response_mode::success(what.to, what.request.response_mode, success);
     Ok(Issued::Answer(authorize::respond_answer(cx, &answer)))
@@ -81,20 +95,33 @@ async fn user_of(cx: &Cx<'_>, what: &Issue<'_>) -> Result<Option<User>, Unavaila
     cx.app.db.user(&cx.view.records.realm.id, &what.proof.user).await.map_err(|_| Unavailable)
 }
 
-/// The session of this login: the one that stands, or a new one. `None` when single sign-on lost its session.
-/// `mark` is written with it: a login is one plan.
-async fn establish(
-    cx: &Cx<'_>,
-    client: &Client,
-    what: &Issue<'_>,
+/// Who takes part, and what is written with the session: a login is one plan.
+struct Party<'a> {
+    client: &'a Client,
+    /// Loaded where the login was fresh or tokens are made.
+    user: Option<&'a User>,
     mark: Option<Write>,
-) -> Result<Option<UserSession>, Unavailable> {
+    issuer: &'a str,
+}
+
+/// The session, and the facts of the tokens that travel by the browser.
+struct Established<'a> {
+    session: UserSession,
+    front: Option<token::Issue<'a>>,
+}
+
+/// The session of this login: the one that stands, or a new one. `None` when single sign-on lost its session.
+async fn establish<'a>(
+    cx: &'a Cx<'_>,
+    party: &Party<'a>,
+    what: &Issue<'_>,
+) -> Result<Option<Established<'a>>, Unavailable> {
     let realm = &cx.view.records.realm.id;
     if let Some(id) = &what.proof.session {
-        let found = cx.app.db.user_session(realm, id).await.map_err(|_| Unavailable)?;
-        if let Some(mut session) = found.filter(|s| s.user == what.proof.user) {
-            let mut writes = vec![Write::Audit(event(cx, client, &session.id, what))];
-            writes.extend(mark.clone());
+        let found = cx.app.db.session_and_client(realm, id, &party.client.id).await.map_err(|_| Unavailable)?;
+        if let Some((mut session, below)) = found.filter(|(s, _)| s.user == what.proof.user) {
+            let mut writes = vec![Write::Audit(event(cx, party.client, &session.id, what))];
+            writes.extend(party.mark.clone());
             if what.proof.fresh {
                 session.auth_time = what.proof.auth_time;
                 let (realm, auth_time) = (realm.clone(), what.proof.auth_time);
@@ -104,8 +131,9 @@ async fn establish(
             } else {
                 writes.push(Write::ExpectUserSession(realm.clone(), id.clone()));
             }
+            let front = front::decide(cx, party, what, (&session, below.as_ref()), &mut writes)?;
             match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
-                Ok(()) => return Ok(Some(session)),
+                Ok(()) => return Ok(Some(Established { session, front })),
                 Err(ApplyError::Gate(Gate::SessionEnded)) => {}
                 Err(_) => return Err(Unavailable),
             }
@@ -117,11 +145,12 @@ async fn establish(
     let session = new_session(cx, what);
     let mut writes = vec![
         Write::CreateUserSession(realm.clone(), session.clone()),
-        Write::Audit(event(cx, client, &session.id, what)),
+        Write::Audit(event(cx, party.client, &session.id, what)),
     ];
-    writes.extend(mark);
+    writes.extend(party.mark.clone());
+    let front = front::decide(cx, party, what, (&session, None), &mut writes)?;
     match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
-        Ok(()) => Ok(Some(session)),
+        Ok(()) => Ok(Some(Established { session, front })),
         // The account was removed between password and session.
         Err(ApplyError::Gate(_)) => Ok(None),
         Err(_) => Err(Unavailable),
@@ -163,6 +192,18 @@ fn event(cx: &Cx<'_>, client: &Client, session: &SessionId, what: &Issue<'_>) ->
     }
 }
 
+/// What was asked and is granted.
+fn grant(what: &Issue<'_>) -> Grant {
+    let request = what.request;
+    Grant {
+        scope: request.scope.clone(),
+        nonce: request.nonce.clone(),
+        redirect_uri: request.redirect_uri.clone(),
+        acr: Some(if what.proof.fresh { "1" } else { "0" }.to_owned()),
+        browser: true,
+    }
+}
+
 /// RFC 6749 §4.1.2: `{uuid}.{sid}.{client}` as Keycloak 26.4 writes it, kept under its hash.
 async fn mint_code(
     cx: &Cx<'_>,
@@ -180,13 +221,7 @@ async fn mint_code(
         session: session.id.clone(),
         client: client.id.clone(),
         user: session.user.clone(),
-        grant: Grant {
-            scope: request.scope.clone(),
-            nonce: request.nonce.clone(),
-            redirect_uri: request.redirect_uri.clone(),
-            acr: Some(if what.proof.fresh { "1" } else { "0" }.to_owned()),
-            browser: true,
-        },
+        grant: grant(what),
         challenge: request.challenge.clone(),
         dpop_jkt: request.dpop_jkt.clone(),
     };

@@ -1,8 +1,10 @@
 //! Signs what was decided. The plan is applied already: if signing fails, a code stays spent (PC-17).
 
+use portcullis_core::claims::tokens::Hashes;
 use portcullis_core::client::Client;
 use portcullis_core::entropy::uuid;
 use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::response_type::ResponseType;
 use portcullis_core::oauth::token::{Answer, Issue, answer};
 use portcullis_jose::{Algorithm, SigningKey, digest};
 
@@ -17,8 +19,7 @@ const AT_JWT: &str = "access.token.header.type.rfc9068";
 pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Result<Vec<u8>, Reason> {
     let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;
     let payload = issue.access(&uuid(&*app.entropy));
-    let typ = if issue.client.flag(AT_JWT) { "at+jwt" } else { "JWT" };
-    let access = sign(&access_key, typ, &payload.json).await?;
+    let access = sign(&access_key, access_type(issue.client), &payload.json).await?;
     let refresh = match issue.refresh(payload.has_subject) {
         Some((json, kid)) => {
             let key = view.keys.by_kid(kid.as_str()).ok_or(Reason::Unavailable)?;
@@ -39,6 +40,51 @@ pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Resu
     Ok(answer(issue, &Answer { access, refresh, id }))
 }
 
+/// Tokens of an authorization answer.
+pub(crate) struct FrontTokens {
+    pub(crate) access: Option<String>,
+    pub(crate) id: Option<String>,
+}
+
+/// What stands beside the tokens of an authorization answer.
+pub(crate) struct Beside<'a> {
+    pub(crate) response_type: ResponseType,
+    pub(crate) code: Option<&'a str>,
+    pub(crate) state: Option<&'a str>,
+}
+
+/// Signs the tokens of an authorization answer (OIDC Core §3.2.2.5, §3.3.2.5). The ID token vouches for all that travels with it.
+pub(crate) async fn front(
+    app: &App,
+    view: &RealmView,
+    issue: &Issue<'_>,
+    beside: Beside<'_>,
+) -> Result<FrontTokens, Reason> {
+    let access = if beside.response_type.token {
+        let key = key(view, issue.client, ACCESS_ALGORITHM)?;
+        let payload = issue.access(&uuid(&*app.entropy));
+        Some(sign(&key, access_type(issue.client), &payload.json).await?)
+    } else {
+        None
+    };
+    let id = if beside.response_type.id_token {
+        let key = key(view, issue.client, ID_ALGORITHM)?;
+        let hash = |text: &str| digest::at_hash(key.alg(), text);
+        let state = beside.state.filter(|state| !state.is_empty()).map(hash);
+        let (at, code) = (access.as_deref().map(hash), beside.code.map(hash));
+        let hashes = Hashes { access: at.as_deref(), code: code.as_deref(), state: state.as_deref() };
+        Some(sign(&key, "JWT", &issue.front_id(&uuid(&*app.entropy), hashes)).await?)
+    } else {
+        None
+    };
+    Ok(FrontTokens { access, id })
+}
+
+/// RFC 9068 §2.1 where the client asks for it.
+fn access_type(client: &Client) -> &'static str {
+    if client.flag(AT_JWT) { "at+jwt" } else { "JWT" }
+}
+
 async fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {
     Local.sign(key, typ, payload).await.map_err(|error| {
         tracing::error!(%error, kid = key.kid(), "a token could not be signed");
@@ -47,7 +93,7 @@ async fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Rea
 }
 
 /// Makes sure that the realm can sign what a client wants. `true`: a key was made, so the realm must be loaded again.
-pub(super) async fn prepare(app: &App, view: &RealmView, client: &Client) -> Result<bool, Reason> {
+pub(crate) async fn prepare(app: &App, view: &RealmView, client: &Client) -> Result<bool, Reason> {
     let mut made = false;
     for attribute in [ACCESS_ALGORITHM, ID_ALGORITHM] {
         let algorithm = algorithm(view, client, attribute)?;

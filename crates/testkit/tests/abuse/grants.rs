@@ -23,6 +23,7 @@ async fn knock(server: &TestServer, grant: GrantType, held: &Tokens, code: &(Str
         GrantType::RefreshToken => refresh(&mut party(server, "app")?, &held.refresh).await,
         GrantType::Password => by_password(server, "alice").await,
         GrantType::ClientCredentials => by_client(server, "service", "openid").await,
+        GrantType::Implicit => anyhow::bail!("no grant of the token endpoint"),
     }
 }
 

@@ -13,6 +13,7 @@ mod authorize_answers;
 mod counting;
 mod csrf;
 mod enumeration;
+mod front_channel;
 mod load;
 mod pages;
 mod passwords;

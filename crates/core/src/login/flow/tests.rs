@@ -4,12 +4,14 @@ use super::*;
 use crate::claims::fixture::Counter;
 use crate::oauth::authorize::{AuthorizeRequest, Prompt};
 use crate::oauth::response_mode::ResponseMode;
+use crate::oauth::response_type::ResponseType;
 
 pub(crate) fn request() -> AuthorizeRequest {
     AuthorizeRequest {
         client: "uuid-app".into(),
         client_id: "app".to_owned(),
         redirect_uri: Some("https://app.test/cb".to_owned()),
+        response_type: ResponseType::CODE,
         response_mode: ResponseMode::Query,
         scope: "openid".to_owned(),
         state: Some("s".to_owned()),

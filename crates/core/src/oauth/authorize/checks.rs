@@ -1,10 +1,11 @@
 //! The checks of the authorization endpoint, one function each.
 
-use super::{Draft, MAX_SCOPES, MAX_VALUE, ResponseType};
+use super::{Draft, MAX_SCOPES, MAX_VALUE};
 use crate::flow::{ChallengeMethod, CodeChallenge};
 use crate::oauth::error::Reason;
 use crate::oauth::pkce;
 use crate::oauth::response_mode::ResponseMode;
+use crate::oauth::response_type::ResponseType;
 use crate::oauth::scope;
 use crate::realm::Profile;
 
@@ -92,17 +93,10 @@ pub(super) fn lengths(draft: &mut Draft<'_>) -> Result<(), Reason> {
 pub(super) fn response_mode_word(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let response_type = draft.params.get("response_type").unwrap_or_default();
     let front = response_type.split_whitespace().any(|w| matches!(w, "token" | "id_token"));
-    let default = if front { ResponseMode::Fragment } else { ResponseMode::Query };
-    draft.mode = match draft.params.get("response_mode") {
-        None => default,
-        Some(word) => match ResponseMode::parse(word) {
-            Some(mode) => mode,
-            None => {
-                draft.mode = default;
-                return Err(Reason::InvalidResponseMode);
-            }
-        },
-    };
+    draft.mode = ResponseMode::default_of(front);
+    if let Some(word) = draft.params.get("response_mode") {
+        draft.mode = ResponseMode::parse(word).ok_or(Reason::InvalidResponseMode)?;
+    }
     Ok(())
 }
 
@@ -111,52 +105,45 @@ pub(super) fn repeated(draft: &mut Draft<'_>) -> Result<(), Reason> {
     if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
 }
 
-/// AZ-05: known words only.
+/// AZ-05: known words only, and `none` alone.
 pub(super) fn response_type(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let text = draft.params.get("response_type").ok_or(Reason::MissingResponseType)?;
-    let mut found = ResponseType { code: false, front_tokens: false };
-    for word in text.split_whitespace() {
-        match word {
-            "code" => found.code = true,
-            "token" | "id_token" => found.front_tokens = true,
-            "none" => {}
-            _ => return Err(Reason::UnsupportedResponseType),
-        }
-    }
-    draft.response_type = found;
+    draft.response_type = ResponseType::parse(text).ok_or(Reason::UnsupportedResponseType)?;
     Ok(())
 }
 
 /// Tokens never travel in a query (OAuth 2.0 Multiple Response Types §3).
 pub(super) fn response_mode(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    if draft.response_type.front_tokens && draft.mode == ResponseMode::Query {
+    if draft.response_type.is_front() && draft.mode == ResponseMode::Query {
         return Err(Reason::QueryModeForTokens);
     }
     Ok(())
 }
 
-/// The client's flow switches.
+/// AZ-06: what the profile gives, then the client's flow switches. The hybrid flow needs both (Keycloak 26.4).
 pub(super) fn flow_allowed(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let settings = &draft.client.ok_or(Reason::InvalidRequest)?.settings;
-    if draft.response_type.front_tokens && draft.profile() == Profile::Strict {
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    let asked = draft.response_type;
+    if !ResponseType::offered(draft.profile()).contains(&asked.as_str()) {
         return Err(Reason::UnsupportedResponseType);
     }
-    if draft.response_type.front_tokens && !settings.implicit_flow_enabled {
+    if (asked.code || !asked.is_front()) && !client.settings.standard_flow_enabled {
+        return Err(Reason::StandardFlowOff);
+    }
+    if asked.is_front() && !client.settings.implicit_flow_enabled {
         return Err(Reason::ImplicitFlowOff);
     }
-    if !draft.response_type.front_tokens && !settings.standard_flow_enabled {
-        return Err(Reason::StandardFlowOff);
+    // RFC 9449 §5: only the token endpoint sees a proof, so a token that travels by the browser could not be bound.
+    if asked.token && client.flag("dpop.bound.access.tokens") {
+        return Err(Reason::UnsupportedResponseType);
     }
     Ok(())
 }
 
-/// OIDC Core §3.2.2.1, §3.3.2.11: an ID token in the front channel needs a nonce; then AZ-06: only `code` is given.
-pub(super) fn response_type_given(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let text = draft.params.get("response_type").unwrap_or_default();
-    if text.split_whitespace().any(|w| w == "id_token") && draft.params.get("nonce").is_none() {
-        return Err(Reason::MissingNonce);
-    }
-    if text.trim() == "code" { Ok(()) } else { Err(Reason::UnsupportedResponseType) }
+/// OIDC Core §3.2.2.1, §3.3.2.11: an ID token in the front channel needs a nonce.
+pub(super) fn nonce(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let needed = draft.response_type.id_token && draft.params.get("nonce").is_none();
+    if needed { Err(Reason::MissingNonce) } else { Ok(()) }
 }
 
 /// RFC 9126 §5: a client that must push cannot ask here.
@@ -185,10 +172,13 @@ pub(super) fn prompt(draft: &mut Draft<'_>) -> Result<(), Reason> {
     if combined { Err(Reason::PromptNoneCombined) } else { Ok(()) }
 }
 
-/// RFC 7636 §4.3, §4.4.1 (PC-08 to PC-11).
+/// RFC 7636 §4.3, §4.4.1 (PC-08 to PC-11). Without a code there is nothing to bind (Keycloak 26.4 asks for it beside `none` too).
 pub(super) fn code_challenge(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let client = draft.client.ok_or(Reason::InvalidRequest)?;
     let strict = draft.profile() == Profile::Strict;
+    if draft.response_type.is_implicit() || (strict && !draft.response_type.code) {
+        return Ok(());
+    }
     let configured = client.attribute("pkce.code.challenge.method").filter(|m| !m.is_empty());
     let bound = if strict { Some("S256") } else { configured };
     let sent = (draft.params.get("code_challenge"), draft.params.get("code_challenge_method"));

@@ -73,6 +73,16 @@ fn records(profile: Profile) -> RealmRecords {
             client("off", settings(serde_json::json!({ "enabled": false }))),
             client("bearer", settings(serde_json::json!({ "bearerOnly": true }))),
             client("implicit", settings(serde_json::json!({ "implicitFlowEnabled": true }))),
+            client(
+                "frontonly",
+                settings(serde_json::json!({ "implicitFlowEnabled": true, "standardFlowEnabled": false })),
+            ),
+            client(
+                "bound-front",
+                settings(
+                    serde_json::json!({ "implicitFlowEnabled": true, "attributes": { "dpop.bound.access.tokens": "true" } }),
+                ),
+            ),
             client("nostd", settings(serde_json::json!({ "standardFlowEnabled": false }))),
             client(
                 "par",
@@ -191,14 +201,49 @@ fn az_05_06_response_types() {
         assert_eq!(reason(profile, &[("response_type", "magic")]), (true, Reason::UnsupportedResponseType));
         assert_eq!(reason(profile, &[("client_id", "nostd")]), (true, Reason::StandardFlowOff));
     }
-    for kind in ["token", "id_token token", "code token"] {
-        assert_eq!(reason(Profile::Strict, &[("response_type", kind)]).1, Reason::UnsupportedResponseType, "{kind}");
-        assert_eq!(reason(Profile::Keycloak, &[("response_type", kind)]).1, Reason::ImplicitFlowOff, "{kind}");
+    let fronts = ["token", "id_token", "id_token token", "code token", "code id_token", "code id_token token"];
+    for kind in fronts {
         let implicit = &[("client_id", "implicit"), ("response_type", kind)];
-        assert_eq!(reason(Profile::Keycloak, implicit).1, Reason::UnsupportedResponseType, "{kind}");
+        for asked in [&implicit[1..], implicit] {
+            assert_eq!(reason(Profile::Strict, asked), (true, Reason::UnsupportedResponseType), "{kind}");
+        }
+        assert_eq!(reason(Profile::Keycloak, &implicit[1..]), (true, Reason::ImplicitFlowOff), "{kind}");
+        assert_eq!(outcome(Profile::Keycloak, implicit).unwrap().request().response_type.as_str(), kind);
+        let nothing: &[(&str, &str)] = &[implicit[0], implicit[1], ("nonce", "")];
+        match kind.contains("id_token") {
+            true => assert_eq!(reason(Profile::Keycloak, nothing), (true, Reason::MissingNonce), "{kind}"),
+            false => assert!(outcome(Profile::Keycloak, nothing).is_ok(), "{kind}"),
+        }
+        let in_query: &[(&str, &str)] = &[implicit[0], implicit[1], ("response_mode", "query")];
+        assert_eq!(reason(Profile::Keycloak, in_query).1, Reason::QueryModeForTokens);
     }
-    let in_query = &[("client_id", "implicit"), ("response_type", "token"), ("response_mode", "query")];
-    assert_eq!(reason(Profile::Keycloak, in_query).1, Reason::QueryModeForTokens);
+    for (kind, off) in
+        [("none", Some(Reason::StandardFlowOff)), ("code token", Some(Reason::StandardFlowOff)), ("token", None)]
+    {
+        let asked = &[("client_id", "frontonly"), ("response_type", kind)];
+        assert_eq!(outcome(Profile::Keycloak, asked).err().map(|_| reason(Profile::Keycloak, asked).1), off, "{kind}");
+    }
+    for together in ["none code", "none token"] {
+        assert_eq!(reason(Profile::Keycloak, &[("response_type", together)]).1, Reason::UnsupportedResponseType);
+    }
+    for profile in BOTH {
+        assert!(
+            outcome(profile, &[("response_type", "none")]).unwrap().request().challenge.is_none()
+                == (profile == Profile::Strict)
+        );
+    }
+}
+
+#[test]
+fn rfc_9449_5_a_client_with_bound_tokens_gets_none_by_the_browser() {
+    let asked = |kind| outcome(Profile::Keycloak, &[("client_id", "bound-front"), ("response_type", kind)]);
+    for kind in ["token", "code token", "id_token token"] {
+        assert!(
+            matches!(asked(kind), Err(Refusal::Redirect { reason: Reason::UnsupportedResponseType, .. })),
+            "{kind}"
+        );
+    }
+    assert!(asked("code id_token").is_ok() && asked("code").is_ok());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a grant gives: facts from which the tokens are made, and the refresh token's terms.
 
 use super::{Context, Decision, GrantType};
-use crate::claims::tokens::{self, AccessPayload, RefreshFacts, Stamp};
+use crate::claims::tokens::{self, AccessPayload, Hashes, RefreshFacts, Stamp};
 use crate::claims::{Facts, LIGHTWEIGHT_ATTRIBUTE};
 use crate::client::Client;
 use crate::entropy::uuid;
@@ -112,6 +112,8 @@ pub(crate) fn issue<'a>(
         GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::Password => {
             (false, uses_refresh_tokens(to.client))
         }
+        // RFC 6749 §4.2.2: no refresh token by the browser.
+        GrantType::Implicit => (false, false),
     };
     let refresh = match family {
         _ if !refreshes => None,
@@ -184,12 +186,19 @@ impl Issue<'_> {
     /// The ID token's payload, when `openid` was granted. `at_hash` belongs to the signed access token.
     #[must_use]
     pub fn id(&self, id: &str, at_hash: &str) -> Option<Vec<u8>> {
+        let hashes = Hashes { access: Some(at_hash), ..Hashes::default() };
+        self.scopes.openid().then(|| self.front_id(id, hashes))
+    }
+
+    /// The payload of an ID token that was asked for by name (`response_type`). `hashes` are those of what travels with it.
+    #[must_use]
+    pub fn front_id(&self, id: &str, hashes: Hashes<'_>) -> Vec<u8> {
         // OIDC Core §12.2: a refreshed ID token has no nonce.
         let nonce = match self.kind {
-            GrantType::AuthorizationCode => self.grant.nonce.as_deref(),
+            GrantType::AuthorizationCode | GrantType::Implicit => self.grant.nonce.as_deref(),
             GrantType::RefreshToken | GrantType::Password | GrantType::ClientCredentials => None,
         };
-        self.scopes.openid().then(|| tokens::id(&self.facts(), self.stamp(id), at_hash, nonce))
+        tokens::id(&self.facts(), self.stamp(id), hashes, nonce)
     }
 
     /// The refresh token's payload and the key that signs it. `has_subject` is that of the access token.
