@@ -159,6 +159,17 @@ pub enum Write {
         /// Seconds.
         auth_time: i64,
     },
+    /// A login becomes an offline session, seconds, where nobody but this client takes part in it. Gate: `SessionShared`.
+    MakeOffline {
+        /// Where.
+        realm: RealmId,
+        /// Which.
+        session: SessionId,
+        /// The only client that may have a part in it.
+        client: ClientUuid,
+        /// Its start from now on, seconds.
+        at: i64,
+    },
     /// Ends a user session and everything below it (idempotent).
     EndUserSession(RealmId, SessionId),
     /// Ends all sessions of a user but one (idempotent).
@@ -329,6 +340,8 @@ pub enum Gate {
     CodeAlreadyUsed,
     /// The user session is gone.
     SessionEnded,
+    /// The session ended, is an offline one already, or another client has a part in it.
+    SessionShared,
     /// The client session is gone.
     ClientSessionEnded,
     /// Somebody else rotated the family.

@@ -50,11 +50,32 @@ pub fn of_user_session(realm: &Realm, remember_me: bool) -> Limits {
     }
 }
 
+/// The limits of an offline session: no longest life unless the realm says so.
+#[must_use]
+pub fn of_offline_session(realm: &Realm) -> Limits {
+    let settings = &realm.settings;
+    let max =
+        if settings.offline_session_max_lifespan_enabled { settings.offline_session_max_lifespan } else { i64::MAX };
+    Limits { idle: settings.offline_session_idle_timeout, max }
+}
+
+/// The limits of a stored session of either kind.
+#[must_use]
+pub fn of_session(realm: &Realm, session: &UserSession) -> Limits {
+    if session.offline { of_offline_session(realm) } else { of_user_session(realm, session.remember_me) }
+}
+
 /// The limits of a client session, without those of its user session: the client's own, else the realm's, else none.
 #[must_use]
-pub fn of_client_session(realm: &Realm, client: &Client) -> Limits {
+pub fn of_client_session(realm: &Realm, client: &Client, offline: bool) -> Limits {
     let own =
         |attribute: &str, of_realm: i64| client.seconds(attribute).unwrap_or_else(|| positive(of_realm, i64::MAX));
+    if offline {
+        let max = own("client.offline.session.max.lifespan", realm.settings.client_offline_session_max_lifespan);
+        let max = if realm.settings.offline_session_max_lifespan_enabled { max } else { i64::MAX };
+        let idle = own("client.offline.session.idle.timeout", realm.settings.client_offline_session_idle_timeout);
+        return Limits { idle, max };
+    }
     Limits {
         idle: own("client.session.idle.timeout", realm.settings.client_session_idle_timeout),
         max: own("client.session.max.lifespan", realm.settings.client_session_max_lifespan),
@@ -64,13 +85,19 @@ pub fn of_client_session(realm: &Realm, client: &Client) -> Limits {
 /// Whether a user session still holds. `last_used` is the latest activity of the session and its children.
 #[must_use]
 pub fn is_active(realm: &Realm, session: &UserSession, last_used: i64, now: i64) -> bool {
-    now < of_user_session(realm, session.remember_me).ends_at(session.started, last_used)
+    now < of_session(realm, session).ends_at(session.started, last_used)
 }
 
-/// Whether a client session still holds, its user session aside.
+/// Whether a client session still holds, the limits of its user session aside.
 #[must_use]
-pub fn is_client_active(realm: &Realm, client: &Client, session: &ClientSession, now: i64) -> bool {
-    now < of_client_session(realm, client).ends_at(session.started, session.last_refresh)
+pub fn is_client_active(
+    realm: &Realm,
+    client: &Client,
+    above: &UserSession,
+    session: &ClientSession,
+    now: i64,
+) -> bool {
+    now < of_client_session(realm, client, above.offline).ends_at(session.started, session.last_refresh)
 }
 
 /// `exp` of an access token: the client's or realm's lifespan, but not past the longest life of the session.
@@ -84,14 +111,18 @@ pub fn access_expires_at(realm: &Realm, client: &Client, session: Option<&UserSe
 /// A time, but not past the longest life of the session.
 #[must_use]
 pub fn within_session(realm: &Realm, session: &UserSession, wanted: i64) -> i64 {
-    wanted.min(session.started.saturating_add(of_user_session(realm, session.remember_me).max))
+    wanted.min(session.started.saturating_add(of_session(realm, session).max))
 }
 
-/// `exp` of a refresh token made now (RT-12: never past the longest life of either session).
+/// `exp` of a refresh token made now (RT-12: never past the longest life of either session). 0: none, for an offline token where the
+/// realm knows no longest life (Keycloak 26.4); its session ends by idleness.
 #[must_use]
 pub fn refresh_expires_at(realm: &Realm, client: &Client, session: &UserSession, client_started: i64, now: i64) -> i64 {
-    let of_user = of_user_session(realm, session.remember_me).ends_at(session.started, now);
-    of_user.min(of_client_session(realm, client).ends_at(client_started, now))
+    if session.offline && !realm.settings.offline_session_max_lifespan_enabled {
+        return 0;
+    }
+    let of_user = of_session(realm, session).ends_at(session.started, now);
+    of_user.min(of_client_session(realm, client, session.offline).ends_at(client_started, now))
 }
 
 #[cfg(test)]

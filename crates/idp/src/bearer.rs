@@ -83,7 +83,7 @@ pub(crate) async fn verify<'v>(
     let loaded = app.db.session_and_client(&realm.id, &sid, &client.id).await.map_err(|_| Refused::Unavailable)?;
     let Some((session, Some(client_session))) = loaded else { return Err(Refused::SessionGone) };
     let alive = session_limits::is_active(realm, &session, session.last_seen, now.secs())
-        && session_limits::is_client_active(realm, client, &client_session, now.secs());
+        && session_limits::is_client_active(realm, client, &session, &client_session, now.secs());
     if !alive || issued_at < session.started || issued_at < client_session.started {
         return Err(Refused::SessionGone);
     }

@@ -60,6 +60,7 @@ fn limits_of(records: &RealmRecords) -> RealmLimits {
         realm: records.realm.id.clone(),
         session_max: settings.sso_session_max_lifespan,
         remember_me_max: settings.sso_session_max_lifespan_remember_me.max(settings.sso_session_max_lifespan),
+        offline_idle: settings.offline_session_idle_timeout,
         offline_max: offline_max(settings),
         failure_reset: settings.max_delta_time_seconds,
     }

@@ -30,6 +30,8 @@ pub struct RealmLimits {
     pub session_max: i64,
     /// Longest life of a session with "remember me".
     pub remember_me_max: i64,
+    /// Longest an offline session stays unused.
+    pub offline_idle: i64,
     /// Longest life of an offline session; `None`: without end.
     pub offline_max: Option<i64>,
     /// After so long without a failure the counter starts over (Keycloak's `maxDeltaTimeSeconds`).
@@ -72,6 +74,7 @@ fn expired(limits: &RealmLimits, now: i64) -> Vec<Expired> {
         Expired::failures(realm, before(limits.failure_reset), now),
         Expired::sessions(realm, before(limits.session_max), false, false),
         Expired::sessions(realm, before(limits.remember_me_max), true, false),
+        Expired::idle_offline(realm, before(limits.offline_idle)),
     ]);
     if let Some(life) = limits.offline_max {
         out.push(Expired::sessions(realm, before(life), false, true));

@@ -336,6 +336,7 @@ fn a_refresh_token_is_made_of_its_facts_alone() {
             subject: Some("user-alice"),
             client_id: "web",
             session: "session-1",
+            offline: false,
             scope: "openid basic email",
             reuse_id,
         };

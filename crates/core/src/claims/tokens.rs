@@ -19,7 +19,7 @@ pub fn bearer_type(client: &crate::client::Client) -> &'static str {
 pub struct Stamp<'a> {
     /// `iat`.
     pub issued_at: i64,
-    /// `exp`.
+    /// `exp`; 0: the token has none.
     pub expires_at: i64,
     /// `jti`.
     pub id: &'a str,
@@ -34,8 +34,14 @@ pub struct AccessPayload {
     pub has_subject: bool,
 }
 
+fn expiry(object: &mut Object, stamp: Stamp<'_>) {
+    if stamp.expires_at > 0 {
+        object.int("exp", stamp.expires_at);
+    }
+}
+
 fn head(object: &mut Object, stamp: Stamp<'_>, members: &mut serde_json::Map<String, Value>, issuer: &str) {
-    object.int("exp", stamp.expires_at);
+    expiry(object, stamp);
     object.int("iat", stamp.issued_at);
     object.taken("auth_time", members);
     object.text("jti", stamp.id);
@@ -121,6 +127,8 @@ pub struct RefreshFacts<'a> {
     pub client_id: &'a str,
     /// `sid`.
     pub session: &'a str,
+    /// Whether that is an offline session.
+    pub offline: bool,
     /// Names of all granted client scopes, those of `include.in.token.scope=false` too.
     pub scope: &'a str,
     /// The family, where rotation is on (Keycloak's `reuse_id`).
@@ -131,7 +139,7 @@ pub struct RefreshFacts<'a> {
 #[must_use]
 pub fn refresh(facts: &RefreshFacts<'_>) -> Vec<u8> {
     let mut object = Object::new();
-    object.int("exp", facts.stamp.expires_at);
+    expiry(&mut object, facts.stamp);
     object.int("iat", facts.stamp.issued_at);
     object.text("jti", facts.stamp.id);
     object.text("iss", facts.issuer);
@@ -139,7 +147,7 @@ pub fn refresh(facts: &RefreshFacts<'_>) -> Vec<u8> {
     if let Some(subject) = facts.subject {
         object.text("sub", subject);
     }
-    object.text("typ", "Refresh");
+    object.text("typ", if facts.offline { "Offline" } else { "Refresh" });
     object.text("azp", facts.client_id);
     object.text("sid", facts.session);
     object.text("scope", facts.scope);
@@ -224,7 +232,7 @@ pub fn introspection_of_party(facts: &Facts<'_>, token: &Introspected<'_>) -> In
     let mut claims = gather(facts, Target::Introspection);
     let audience = audience(token, &claims);
     let mut object = Object::new();
-    object.int("exp", token.stamp.expires_at);
+    expiry(&mut object, token.stamp);
     object.int("iat", token.stamp.issued_at);
     object.text("jti", token.stamp.id);
     object.audience(&audience);

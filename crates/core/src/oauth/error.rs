@@ -205,6 +205,12 @@ reasons! {
     RefreshTokenOfAnotherClient => 400 "invalid_grant" "Invalid refresh token. Token client and authorized client don't match";
     /// The client was detached from the session.
     SessionWithoutClient => 400 "invalid_grant" "Session doesn't have required client";
+    /// `offline_access` without the role for it, or without the client being let to carry it (OIDC Core §11).
+    OfflineNotAllowed => 400 "not_allowed" "Offline tokens not allowed for the user or client";
+    /// The offline session is gone.
+    OfflineSessionNotFound => 400 "invalid_grant" "Offline user session not found";
+    /// The offline session ended: idle, too old.
+    OfflineSessionNotActive => 400 "invalid_grant" "Offline session not active";
     /// Keycloak's `refreshTokenMaxReuse` is used up.
     RefreshTokenReused => 400 "invalid_grant" "Maximum allowed refresh token reuse exceeded";
     /// The token is older than the client's part of the session.

@@ -40,7 +40,7 @@ pub fn decide<'a>(
         return Err(Reason::UserDisabled);
     }
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let known = below.filter(|c| session_limits::is_client_active(realm, client, c, now));
+    let known = below.filter(|c| session_limits::is_client_active(realm, client, session, c, now));
     let started = known.map_or(now, |c| c.started);
     let below = ClientSession {
         session: session.id.clone(),

@@ -13,7 +13,7 @@ use crate::user::User;
 
 /// The OIDC scope value (OIDC Core §3.1.2.1).
 pub const OPENID: &str = "openid";
-/// Accepted and left out of what is granted: there are no offline sessions.
+/// Asks for a session that outlives the login (OIDC Core §11).
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
 /// The `scope` of a token request. A parameter without a value counts as absent (RFC 6749 §3.2); Keycloak 26.4 judges it.
@@ -37,6 +37,12 @@ impl<'a> ActiveScopes<'a> {
     #[must_use]
     pub fn openid(&self) -> bool {
         self.openid
+    }
+
+    /// Whether an offline session was asked for. Whether it is given: [`super::grants`].
+    #[must_use]
+    pub fn offline(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.name == OFFLINE_ACCESS)
     }
 
     /// The client scopes: the asked optional ones, then the default ones.
@@ -105,19 +111,6 @@ pub fn validate(records: &RealmRecords, client: &Client, parameter: &str) -> Res
 /// scope since is dropped.
 #[must_use]
 pub fn active<'a>(records: &'a RealmRecords, client: &'a Client, parameter: &str) -> ActiveScopes<'a> {
-    let mut active = active_with_offline(records, client, parameter);
-    let is_default = |scope: &ClientScope| client.default_scopes.contains(&scope.id);
-    active.scopes.retain(|scope| is_default(scope) || scope.name != OFFLINE_ACCESS);
-    active
-}
-
-/// As [`active`], but `offline_access` is named too: a sessionless token carries the word and it gives nothing (Keycloak 26.4).
-#[must_use]
-pub(crate) fn active_with_offline<'a>(
-    records: &'a RealmRecords,
-    client: &'a Client,
-    parameter: &str,
-) -> ActiveScopes<'a> {
     let mut seen = BTreeSet::new();
     let asked = parameter.split(' ').filter_map(|word| named(records, client, word));
     let defaults = client.default_scopes.iter().filter_map(|id| records.scopes.get(id)).filter(|s| is_oidc(s));

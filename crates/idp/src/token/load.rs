@@ -53,11 +53,19 @@ impl Call<'_> {
             Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
             None => None,
         };
+        let shared = match &issued {
+            Some(code) if authorization_code::asks_offline(cx, client, code) => {
+                let all = self.app.db.client_sessions(realm, &code.session).await.map_err(unavailable)?;
+                all.iter().any(|below| below.client != client.id)
+            }
+            Some(_) | None => false,
+        };
         let loaded = authorization_code::Loaded {
             code: issued.as_ref(),
             used: used.as_ref(),
             session: session.as_ref(),
             client_session: client_session.as_ref(),
+            shared,
             user: user.as_ref(),
         };
         self.settle(view, authorization_code::decide(cx, &opened.client, self.params, loaded)).await

@@ -81,6 +81,15 @@ statements! {
                  (SELECT hash FROM device_grants WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
     SWEEP_CODES = "DELETE FROM used_codes WHERE realm_id = $1 AND code_hash IN \
                    (SELECT code_hash FROM used_codes WHERE realm_id = $1 AND expires_at < $2 ORDER BY expires_at LIMIT $3)";
+    COUNT_IDLE_OFFLINE = "SELECT COUNT(*), SUM(CASE WHEN s.started < $2 AND s.offline = 1 \
+                          AND NOT EXISTS (SELECT 1 FROM client_session_activity c WHERE c.realm_id = $1 AND c.session_id = s.id AND c.last_refresh >= $2) \
+                          AND NOT EXISTS (SELECT 1 FROM lineages l WHERE l.realm_id = $1 AND l.session_id = s.id AND l.rotated_at >= $2) \
+                          THEN 1 ELSE 0 END) FROM user_sessions s WHERE s.realm_id = $1";
+    SWEEP_IDLE_OFFLINE = "DELETE FROM user_sessions WHERE realm_id = $1 AND id IN \
+                          (SELECT s.id FROM user_sessions s WHERE s.realm_id = $1 AND s.started < $2 AND s.offline = 1 \
+                           AND NOT EXISTS (SELECT 1 FROM client_session_activity c WHERE c.realm_id = $1 AND c.session_id = s.id AND c.last_refresh >= $2) \
+                           AND NOT EXISTS (SELECT 1 FROM lineages l WHERE l.realm_id = $1 AND l.session_id = s.id AND l.rotated_at >= $2) \
+                           ORDER BY s.started LIMIT $3)";
     SWEEP_FAILURES = "DELETE FROM login_failures WHERE realm_id = $1 AND login_key IN \
                       (SELECT login_key FROM login_failures WHERE realm_id = $1 AND last_failure < $2 AND not_before < $3 LIMIT $4)";
     SWEEP_SESSIONS = "DELETE FROM user_sessions WHERE realm_id = $1 AND id IN \
@@ -177,6 +186,17 @@ impl Expired {
             count: &COUNT_FAILURES,
             delete: &SWEEP_FAILURES,
             params: values![realm.as_str(), before.saturating_mul(1000), now],
+        }
+    }
+
+    /// Offline sessions not used since `before`, seconds.
+    pub(crate) fn idle_offline(realm: &RealmId, before: i64) -> Self {
+        Self {
+            table: "user_sessions",
+            order: Table::UserSessions,
+            count: &COUNT_IDLE_OFFLINE,
+            delete: &SWEEP_IDLE_OFFLINE,
+            params: values![realm.as_str(), before],
         }
     }
 

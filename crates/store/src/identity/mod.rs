@@ -169,6 +169,7 @@ fn one(out: &mut Compile<'_>, write: &Write) -> Result<(), ApplyError> {
         Write::ReauthenticateUserSession { realm, session, auth_time } => {
             sessions::reauthenticate(out, realm, session, *auth_time)
         }
+        Write::MakeOffline { realm, session, client, at } => sessions::make_offline(out, realm, (session, client), *at),
         Write::EndUserSession(realm, id) => sessions::end(out, realm, id),
         Write::EndUserSessions { realm, user, except } => sessions::end_of_user(out, realm, user, except.as_ref()),
         Write::PutClientSession(realm, session) => sessions::put_client(out, realm, session)?,

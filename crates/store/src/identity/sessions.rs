@@ -19,6 +19,8 @@ statements! {
     TOUCH = "UPDATE user_session_activity SET last_seen = CASE WHEN last_seen < $3 THEN $3 ELSE last_seen END \
              WHERE realm_id = $1 AND session_id = $2";
     REAUTHENTICATE = "UPDATE user_sessions SET auth_time = $3 WHERE realm_id = $1 AND id = $2";
+    MAKE_OFFLINE = "UPDATE user_sessions SET offline = 1, started = $4 WHERE realm_id = $1 AND id = $2 AND offline = 0 AND NOT EXISTS \
+                    (SELECT 1 FROM client_sessions c WHERE c.realm_id = $1 AND c.session_id = $2 AND c.client_id <> $3)";
     END = "DELETE FROM user_sessions WHERE realm_id = $1 AND id = $2";
     END_OF_USER = "DELETE FROM user_sessions WHERE realm_id = $1 AND user_id = $2 AND id <> $3";
     PUT_CLIENT = "INSERT INTO client_sessions (realm_id, session_id, client_id, version, started, grant_doc) VALUES ($1, $2, $3, 0, $4, $5) \
@@ -96,6 +98,17 @@ pub(super) fn touch(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId,
 pub(super) fn reauthenticate(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId, auth_time: i64) {
     let params = values![realm.as_str(), session.as_str(), auth_time];
     out.push(Step::new(Table::UserSessions, Phase::Update, &REAUTHENTICATE, params).key(session.as_str()).one(ENDED));
+}
+
+pub(super) fn make_offline(
+    out: &mut Compile<'_>,
+    realm: &RealmId,
+    (session, client): (&SessionId, &ClientUuid),
+    at: i64,
+) {
+    let params = values![realm.as_str(), session.as_str(), client.as_str(), at];
+    let step = Step::new(Table::UserSessions, Phase::Update, &MAKE_OFFLINE, params).key(session.as_str());
+    out.push(step.one(Gate::SessionShared));
 }
 
 pub(super) fn end(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId) {

@@ -69,6 +69,7 @@ fn limits(r: &RealmId) -> [RealmLimits; 1] {
         realm: r.clone(),
         session_max: 36_000,
         remember_me_max: 100_000,
+        offline_idle: i64::MAX / 2,
         offline_max: None,
         failure_reset: 43_200,
     }]

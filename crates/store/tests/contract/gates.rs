@@ -160,6 +160,8 @@ fn sessions(r: &RealmId) -> Vec<Case> {
         to: LineageMove { generation: 2, reuses: 0, rotated_at: 1, expires_at: 2, key: "k".into() },
     };
     let again = |id: &str| Write::ReauthenticateUserSession { realm: r(), session: id.into(), auth_time: 1 };
+    let make_offline =
+        |id: &str, client: &str| Write::MakeOffline { realm: r(), session: id.into(), client: client.into(), at: 2000 };
     let ended = Some(Gate::SessionEnded);
     let client_ended = Some(Gate::ClientSessionEnded);
     let moved = Some(Gate::LineageMoved);
@@ -170,6 +172,9 @@ fn sessions(r: &RealmId) -> Vec<Case> {
         (Write::CreateUserSession(r(), session("us2", "ux")), gone(Entity::User)),
         (Write::TouchUserSession(r(), "us1".into(), 2000), None),
         (Write::TouchUserSession(r(), "usx".into(), 2000), ended),
+        (make_offline("us1", "c1"), None),
+        (make_offline("us1", "c2"), Some(Gate::SessionShared)),
+        (make_offline("usx", "c1"), Some(Gate::SessionShared)),
         (again("us1"), None),
         (again("usx"), ended),
         (Write::EndUserSession(r(), "us1".into()), None),

@@ -195,6 +195,7 @@ pub(crate) async fn what_ended_is_swept_and_a_removed_realm_takes_all(db: Db) {
         realm: r.clone(),
         session_max: 36_000,
         remember_me_max: 36_000,
+        offline_idle: i64::MAX / 2,
         offline_max: None,
         failure_reset: 43_200,
     }];

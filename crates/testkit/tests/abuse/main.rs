@@ -17,6 +17,7 @@ mod introspect;
 mod keys;
 mod lifetimes;
 mod limits;
+mod offline;
 mod pkce;
 mod properties;
 mod races;

@@ -5,7 +5,7 @@
 
 use portcullis_jose::digest;
 
-use super::family;
+use super::{family, offline};
 use crate::client::Client;
 use crate::flow::{CODE_FORMAT, IssuedCode};
 use crate::ids::{ClientUuid, SessionId};
@@ -52,8 +52,16 @@ pub struct Loaded<'a> {
     pub session: Option<&'a UserSession>,
     /// The client's session in it, from an earlier login.
     pub client_session: Option<&'a ClientSession>,
+    /// Whether other clients have a part in the session.
+    pub shared: bool,
     /// The user.
     pub user: Option<&'a User>,
+}
+
+/// Whether a code makes an offline session: then [`Loaded::shared`] counts.
+#[must_use]
+pub fn asks_offline(cx: &Context<'_>, client: &Client, code: &IssuedCode) -> bool {
+    scope::active(cx.records, client, &code.grant.scope).offline()
 }
 
 /// Decides an exchange.
@@ -71,21 +79,21 @@ pub fn decide<'a>(
     }
     let fits = |c: &&IssuedCode| c.format == CODE_FORMAT && c.realm == cx.records.realm.id;
     let Some(issued) = loaded.code.filter(fits) else { return refuse(cx, client, None, Reason::CodeNotValid) };
-    let take = Write::TakeCode {
+    let take = |session: &SessionId| Write::TakeCode {
         realm: cx.records.realm.id.clone(),
         hash: hash(code),
-        session: issued.session.clone(),
+        session: session.clone(),
         client: issued.client.clone(),
         expires_at: issued.expires_at.saturating_add(REMEMBER),
     };
     match check(cx, client, params, issued, loaded).and_then(|parties| give(cx, client, issued, loaded, parties)) {
         Ok((issue, mut writes)) => {
-            writes.push(take);
+            writes.push(take(&issue.session.id));
             Decision { plan: Plan::new(Lane::Gate, writes), answer: Ok(issue) }
         }
         // The session is gone, and its children with it: there is nothing a second use could end.
-        Err(reason @ Reason::UserSessionNotFound) => refuse(cx, client, None, reason),
-        Err(reason) => refuse(cx, client, Some(take), reason),
+        Err(reason @ Reason::UserSessionNotFound) if loaded.session.is_none() => refuse(cx, client, None, reason),
+        Err(reason) => refuse(cx, client, Some(take(&issued.session)), reason),
     }
 }
 
@@ -109,7 +117,7 @@ fn check<'a>(
     if issued.expires_at <= now {
         return Err(Reason::CodeExpired);
     }
-    let session = loaded.session.ok_or(Reason::UserSessionNotFound)?;
+    let session = loaded.session.filter(|s| !s.offline).ok_or(Reason::UserSessionNotFound)?;
     let user = loaded.user.filter(|u| u.id == issued.user && u.id == session.user).ok_or(Reason::UserNotFound)?;
     if !user.enabled {
         return Err(Reason::UserDisabled);
@@ -145,18 +153,26 @@ fn give<'a>(
     (session, user): (&'a UserSession, &'a User),
 ) -> Result<(Issue<'a>, Vec<Write>), Reason> {
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let known = loaded.client_session.filter(|c| session_limits::is_client_active(realm, client, c, now));
-    let started = known.map_or(now, |c| c.started);
     let grant = issued.grant.clone();
+    let scopes = scope::active(cx.records, client, &grant.scope);
+    let offline = offline::admit(cx, client, user, &scopes)?;
+    let (session, made) = if offline {
+        let (session, made) = offline::from_login(cx, client, session, loaded.shared);
+        (session, Some(made))
+    } else {
+        (session.clone(), None)
+    };
+    let known = loaded.client_session.filter(|c| session_limits::is_client_active(realm, client, &session, c, now));
+    let started = known.filter(|_| !offline).map_or(now, |c| c.started);
     let mut writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
     ];
-    let (joined, family) = family::join(cx, client, session, &grant, started)?;
-    writes.extend(joined);
+    let (joined, family) = family::join(cx, client, &session, &grant, started)?;
+    writes.extend(made.into_iter().chain(joined));
     writes.extend(token::audit(cx, "CODE_TO_TOKEN", client, (&user.id, &session.id)));
-    let scopes = scope::active(cx.records, client, &grant.scope).permitted(cx.records, user);
+    let scopes = scopes.permitted(cx.records, user);
     let all = scopes.all_names();
-    let to = token::Recipient { client, user, session: session.clone(), grant, client_started: started };
+    let to = token::Recipient { client, user, session, grant, client_started: started };
     Ok((token::issue(cx, GrantType::AuthorizationCode, to, (scopes, &all), family)?, writes))
 }

@@ -3,7 +3,7 @@
 //! Nothing is stored: the session is for one answer and its token names none. A client that wants refresh tokens
 //! ([`keeps_session`]) gets a stored session instead.
 
-use super::family;
+use super::{family, offline};
 use crate::client::Client;
 use crate::entropy::uuid;
 use crate::oauth::client_auth::AuthenticatedClient;
@@ -56,15 +56,13 @@ fn refuse<'a>(cx: &Context<'_>, client: &Client, reason: Reason, error: &'static
 
 fn give<'a>(cx: &Context<'a>, client: &'a Client, asked: &str, user: &'a User) -> Result<Decision<'a>, Reason> {
     let keeps = keeps_session(client);
-    let session = session(cx, client, user);
+    let scopes = scope::active(cx.records, client, asked);
+    let mut session = session(cx, client, user);
+    // A sessionless token carries the word and it gives nothing (Keycloak 26.4).
+    session.offline = keeps && offline::admit(cx, client, user, &scopes)?;
     let grant = Grant { scope: asked.to_owned(), nonce: None, redirect_uri: None, acr: None, browser: false };
     let (mut writes, family) = if keeps { stored(cx, client, user, (&session, &grant))? } else { (Vec::new(), None) };
     writes.extend(token::audit(cx, "CLIENT_LOGIN", client, (&user.id, keeps.then_some(&session.id))));
-    let scopes = if keeps {
-        scope::active(cx.records, client, asked)
-    } else {
-        scope::active_with_offline(cx.records, client, asked)
-    };
     let scopes = scopes.permitted(cx.records, user);
     let all = scopes.all_names();
     let to = token::Recipient { client, user, session, grant, client_started: cx.now.secs() };

@@ -6,6 +6,7 @@
 pub mod authorization_code;
 pub mod client_credentials;
 pub mod family;
+mod offline;
 pub mod password;
 pub mod refresh;
 

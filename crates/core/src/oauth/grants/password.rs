@@ -2,7 +2,7 @@
 //!
 //! The password itself is judged by the login room (one verdict, one brute-force count for both doors).
 
-use super::family;
+use super::{family, offline};
 use crate::entropy::uuid;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
@@ -75,7 +75,9 @@ fn give<'a>(
     user: &'a User,
 ) -> Result<Decision<'a>, Reason> {
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let session = UserSession::begun(uuid(cx.entropy).into(), user.id.clone(), cx.ip, now);
+    let asked_scopes = scope::active(cx.records, client, asked.scope);
+    let offline = offline::admit(cx, client, user, &asked_scopes)?;
+    let session = UserSession { offline, ..UserSession::begun(uuid(cx.entropy).into(), user.id.clone(), cx.ip, now) };
     let grant = Grant {
         scope: asked.scope.to_owned(),
         nonce: None,
@@ -90,7 +92,7 @@ fn give<'a>(
     let (joined, family) = family::join(cx, client, &session, &grant, now)?;
     writes.extend(joined);
     writes.extend(token::audit(cx, "LOGIN", client, (&user.id, &session.id)));
-    let scopes = scope::active(cx.records, client, asked.scope).permitted(cx.records, user);
+    let scopes = asked_scopes.permitted(cx.records, user);
     let all = scopes.all_names();
     let to = token::Recipient { client, user, session, grant, client_started: now };
     let issue = token::issue(cx, GrantType::Password, to, (scopes, &all), family)?;

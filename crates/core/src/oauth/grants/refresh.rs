@@ -3,6 +3,7 @@
 //! One row is written per refresh: the client session's time, or the family's next generation.
 
 use super::family::{self, Rule, Turn};
+use super::offline;
 use crate::client::Client;
 use crate::ids::{LineageId, SessionId};
 use crate::oauth::client_auth::AuthenticatedClient;
@@ -15,6 +16,11 @@ use crate::session::{ClientSession, Grant, Lineage, UserSession};
 use crate::session_limits;
 use crate::user::User;
 
+/// `typ` of a refresh token.
+const REFRESH: &str = "Refresh";
+/// `typ` of an offline token.
+const OFFLINE: &str = "Offline";
+
 /// What a refresh token says, after its signature was verified with an HMAC key of this realm.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Deserialize)]
 pub struct RefreshClaims {
@@ -24,7 +30,7 @@ pub struct RefreshClaims {
     /// `iss`
     #[serde(default)]
     pub iss: String,
-    /// `typ`: `Refresh`.
+    /// `typ`: `Refresh`, `Offline`.
     #[serde(default)]
     pub typ: String,
     /// `azp`
@@ -39,7 +45,7 @@ pub struct RefreshClaims {
     /// `iat`, seconds.
     #[serde(default)]
     pub iat: i64,
-    /// `exp`, seconds.
+    /// `exp`, seconds; 0: an offline token without end.
     #[serde(default)]
     pub exp: i64,
     /// `scope`: names of all client scopes that were granted.
@@ -51,6 +57,12 @@ pub struct RefreshClaims {
 }
 
 impl RefreshClaims {
+    /// Whether it is an offline token.
+    #[must_use]
+    pub fn offline(&self) -> bool {
+        self.typ == OFFLINE
+    }
+
     /// The session to load.
     #[must_use]
     pub fn session(&self) -> SessionId {
@@ -86,10 +98,12 @@ pub fn check_token(cx: &Context<'_>, client: &AuthenticatedClient<'_>, claims: &
 }
 
 fn check_claims(cx: &Context<'_>, client: &Client, claims: &RefreshClaims) -> Result<(), Reason> {
-    if claims.iss != cx.issuer || claims.typ != "Refresh" || claims.jti.is_empty() || claims.sid.is_empty() {
+    let kind = claims.offline() || claims.typ == REFRESH;
+    if claims.iss != cx.issuer || !kind || claims.jti.is_empty() || claims.sid.is_empty() {
         return Err(Reason::InvalidRefreshToken);
     }
-    if claims.exp <= cx.now.secs() {
+    let endless = claims.offline() && claims.exp == 0;
+    if claims.exp <= cx.now.secs() && !endless {
         return Err(Reason::RefreshTokenExpired);
     }
     if claims.azp != client.client_id {
@@ -182,15 +196,20 @@ fn check_records<'a>(
     if claims.iat < realm.settings.not_before.max(client.settings.not_before) {
         return Err(Reason::StaleToken);
     }
-    let session =
-        loaded.session.filter(|s| s.id.as_str() == claims.sid && !s.offline).ok_or(Reason::SessionNotActive)?;
-    let user = loaded.user.filter(|u| u.id == session.user).ok_or(Reason::SessionNotActive)?;
+    let (gone, over) = if claims.offline() {
+        (Reason::OfflineSessionNotFound, Reason::OfflineSessionNotActive)
+    } else {
+        (Reason::SessionNotActive, Reason::SessionNotActive)
+    };
+    let fits = |s: &&UserSession| s.id.as_str() == claims.sid && s.offline == claims.offline();
+    let session = loaded.session.filter(fits).ok_or_else(|| gone.clone())?;
+    let user = loaded.user.filter(|u| u.id == session.user).ok_or(gone)?;
     // RT-11: the token's subject, when it names one, is the session's.
     if claims.sub.as_deref().is_some_and(|sub| sub != user.id.as_str()) {
         return Err(Reason::InvalidRefreshToken);
     }
     if !session_limits::is_active(realm, session, session.last_seen, now) {
-        return Err(Reason::SessionNotActive);
+        return Err(over);
     }
     if !user.enabled {
         return Err(Reason::UserDisabled);
@@ -210,8 +229,8 @@ fn check_records<'a>(
     if claims.iat < below.started {
         return Err(Reason::RefreshTokenBeforeClientSession);
     }
-    if !session_limits::is_client_active(realm, client, below, now) {
-        return Err(Reason::SessionNotActive);
+    if !session_limits::is_client_active(realm, client, session, below, now) {
+        return Err(over);
     }
     Ok(Parties { session, below, user })
 }
@@ -273,7 +292,13 @@ fn give<'a>(
 ) -> Result<Issue<'a>, Reason> {
     let scopes = scope::narrowed(cx.records, client, &granted.scope, scope::asked(cx.records, params))?;
     // The refresh token keeps what was granted at first (P-10).
-    let all = scope::active(cx.records, client, &granted.scope).permitted(cx.records, parties.user).all_names();
+    let all = scope::active(cx.records, client, &granted.scope);
+    if parties.session.offline {
+        // RT-09: who lost the role keeps no offline token.
+        offline::admit(cx, client, parties.user, &all)?;
+    }
+    let granted_scopes = all.permitted(cx.records, parties.user);
+    let all = granted_scopes.all_names();
     let to = token::Recipient {
         client,
         user: parties.user,
@@ -281,5 +306,7 @@ fn give<'a>(
         grant: granted.clone(),
         client_started: parties.below.started,
     };
-    token::issue(cx, GrantType::RefreshToken, to, (scopes, &all), family)
+    let mut issue = token::issue(cx, GrantType::RefreshToken, to, (scopes, &all), family)?;
+    issue.answer_scope = issue.session.offline.then(|| granted_scopes.token_scope());
+    Ok(issue)
 }

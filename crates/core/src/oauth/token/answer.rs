@@ -21,8 +21,9 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
     let mut object = Object::new();
     object.text("access_token", &tokens.access);
     object.int("expires_in", issue.access_expires_at.saturating_sub(issue.issued_at));
-    let refresh_expires = issue.refresh.as_ref().map_or(issue.issued_at, |r| r.expires_at);
-    object.int("refresh_expires_in", refresh_expires.saturating_sub(issue.issued_at));
+    // 0 where there is no refresh token, and for one without end.
+    let refresh_expires = issue.refresh.as_ref().map_or(0, |r| r.expires_at);
+    object.int("refresh_expires_in", refresh_expires.saturating_sub(issue.issued_at).max(0));
     if let Some(token) = &tokens.refresh {
         object.text("refresh_token", token);
     }
@@ -35,6 +36,9 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
     if !issue.transient {
         object.text("session_state", issue.session.id.as_str());
     }
-    object.text("scope", &issue.scopes.token_scope());
+    match &issue.answer_scope {
+        Some(scope) => object.text("scope", scope),
+        None => object.text("scope", &issue.scopes.token_scope()),
+    }
     object.end()
 }

@@ -34,6 +34,8 @@ pub struct Issue<'a> {
     pub grant: Grant,
     /// The client scopes in force.
     pub scopes: ActiveScopes<'a>,
+    /// `scope` of the answer where it is not that of the access token: an offline refresh names all that was granted (Keycloak 26.4).
+    pub answer_scope: Option<String>,
     /// By which grant.
     pub kind: GrantType,
     /// `iat`, seconds.
@@ -53,7 +55,7 @@ pub struct RefreshStamp {
     pub id: String,
     /// `iat`, seconds.
     pub issued_at: i64,
-    /// `exp`, seconds.
+    /// `exp`, seconds; 0: none.
     pub expires_at: i64,
     /// Names of all client scopes that were granted at first.
     pub scope: String,
@@ -149,6 +151,7 @@ pub(crate) fn issue<'a>(
         transient,
         grant: to.grant,
         scopes: scopes.permitted(cx.records, to.user),
+        answer_scope: None,
         kind,
         issued_at: now,
         issuer: cx.issuer.to_owned(),
@@ -178,7 +181,11 @@ impl Issue<'_> {
     #[must_use]
     pub fn access(&self, id: &str) -> AccessPayload {
         let token = if self.client.flag(LIGHTWEIGHT_ATTRIBUTE) { "lt" } else { "rt" };
-        let session = if self.transient { "tr" } else { "on" };
+        let session = match (self.transient, self.scopes.offline()) {
+            (true, _) => "tr",
+            (false, true) => "of",
+            (false, false) => "on",
+        };
         let id = format!("{session}{token}{}:{id}", self.kind.shortcut());
         tokens::access(&self.facts(), self.stamp(&id))
     }
@@ -211,6 +218,7 @@ impl Issue<'_> {
             subject: has_subject.then(|| self.user.id.as_str()),
             client_id: &self.client.client_id,
             session: self.session.id.as_str(),
+            offline: self.session.offline,
             scope: &stamp.scope,
             reuse_id: stamp.reuse_id.as_deref(),
         });

@@ -94,6 +94,7 @@ impl World {
             used: self.used.as_ref(),
             session: self.session.as_ref(),
             client_session: self.below.as_ref(),
+            shared: false,
             user: self.user.as_ref(),
         };
         code::decide(&self.cx(), &self.client(client), &params(form), loaded)
