@@ -206,6 +206,8 @@ pub struct RealmSettings {
     pub failure_factor: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<String>,
+    #[serde(flatten)]
+    pub otp: crate::login::one_time_code::Policy,
     #[serde(default)]
     pub browser_security_headers: BTreeMap<String, String>,
     #[serde(default)]

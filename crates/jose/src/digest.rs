@@ -22,6 +22,28 @@ pub fn hmac_sha256(key: &[u8], data: &[u8]) -> [u8; 32] {
     out
 }
 
+/// The hash inside an HMAC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MacHash {
+    /// SHA-1, which one-time codes are made with (RFC 4226 §5.1); for nothing else.
+    Sha1,
+    /// SHA-256
+    Sha256,
+    /// SHA-512
+    Sha512,
+}
+
+/// HMAC of `data` (RFC 2104).
+#[must_use]
+pub fn hmac(hash: MacHash, key: &[u8], data: &[u8]) -> Vec<u8> {
+    let algorithm = match hash {
+        MacHash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        MacHash::Sha256 => hmac::HMAC_SHA256,
+        MacHash::Sha512 => hmac::HMAC_SHA512,
+    };
+    hmac::sign(&hmac::Key::new(algorithm, key), data).as_ref().to_vec()
+}
+
 /// Equality without early exit. Only the lengths may leak (ST-04).
 #[must_use]
 pub fn constant_time_eq(a: &[u8], b: &[u8]) -> bool {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use portcullis_jose::digest::{base64url_encode, constant_time_eq, hmac_sha256, sha256};
 use serde::{Deserialize, Serialize};
 
+use super::factors;
 use crate::entropy::{self, Entropy};
 use crate::ids::{ClientUuid, SessionId, UserId};
 use crate::oauth::authorize::AuthorizeRequest;
@@ -190,6 +191,8 @@ impl Stage {
             Self::Reauthenticate { session, user: expected } if expected == user => Some(session),
             Self::Reauthenticate { .. } | Self::Authenticated(_) => return Err(WrongStage),
         };
+        let mut notes = BTreeMap::new();
+        factors::prove(&mut notes, factors::PASSWORD, now);
         Ok(Self::Authenticated(Proof {
             user,
             auth_time: now,
@@ -197,8 +200,33 @@ impl Stage {
             fresh: true,
             remember_me: facts.remember_me,
             second_factor_owed: facts.second_factor_owed,
-            notes: BTreeMap::new(),
+            notes,
         }))
+    }
+
+    /// A one-time code of `user` was right.
+    ///
+    /// # Errors
+    /// [`WrongStage`] for another user than the one whose password was right (MF-10), or where no code is waited for.
+    pub fn one_time_code_given(self, user: &UserId, now: i64) -> Result<Self, WrongStage> {
+        match self {
+            Self::Authenticated(mut proof) if proof.second_factor_owed && proof.user == *user => {
+                proof.second_factor_owed = false;
+                proof.auth_time = now;
+                factors::prove(&mut proof.notes, factors::ONE_TIME_CODE, now);
+                Ok(Self::Authenticated(proof))
+            }
+            Self::Fresh | Self::Reauthenticate { .. } | Self::Authenticated(_) => Err(WrongStage),
+        }
+    }
+
+    /// Whether the login waits for a one-time code.
+    #[must_use]
+    pub fn owes_second_factor(&self) -> bool {
+        match self {
+            Self::Authenticated(proof) => proof.second_factor_owed,
+            Self::Fresh | Self::Reauthenticate { .. } => false,
+        }
     }
 
     /// Single sign-on: the session stands for the user.

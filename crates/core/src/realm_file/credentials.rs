@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::members;
 use super::reader::Obj;
 use super::refusal::{Reason, Refusal};
+use crate::login::one_time_code::{Generator, KIND};
 use crate::secret::Secret;
 
 /// One credential of the file.
@@ -111,11 +112,10 @@ fn checked(obj: &Obj, kind: &str, secret: &Secret, data: &str) -> Result<(), Ref
             .filter(Value::is_object)
             .ok_or_else(|| obj.refuse(member, Reason::Expected("a JSON object as text")))
     };
-    let secret = parse("secretData", secret.expose())?;
-    let data = parse("credentialData", data)?;
+    let parsed = (parse("secretData", secret.expose())?, parse("credentialData", data)?);
     match kind {
-        "password" | "password-history" => checked_password(obj, &secret, &data),
-        "otp" => checked_otp(obj, &secret, &data),
+        "password" | "password-history" => checked_password(obj, &parsed.0, &parsed.1),
+        KIND => checked_otp(obj, secret, data),
         _ => Ok(()),
     }
 }
@@ -157,13 +157,8 @@ fn checked_password(obj: &Obj, secret: &Value, data: &Value) -> Result<(), Refus
     }
 }
 
-fn checked_otp(obj: &Obj, secret: &Value, data: &Value) -> Result<(), Refusal> {
-    let number = |name: &str, default| data.get(name).map_or(Some(default), Value::as_i64);
-    let fits = secret.get("value").and_then(Value::as_str).is_some_and(|v| !v.is_empty())
-        && number("digits", 6).is_some_and(|n| matches!(n, 6 | 8))
-        && number("period", 30).is_some_and(|n| (1..=3600).contains(&n))
-        && number("counter", 0).is_some_and(|n| n >= 0);
-    if fits {
+fn checked_otp(obj: &Obj, secret: &Secret, data: &str) -> Result<(), Refusal> {
+    if Generator::parse(secret.expose(), data).is_some() {
         Ok(())
     } else {
         let cause = "not a one-time password of 6 or 8 digits".to_owned();

@@ -1,25 +1,24 @@
-//! `login-actions/authenticate`: the page for name and password, and its answer.
+//! `login-actions/authenticate`: the page for name and password and its answer; answers to the page for a one-time code.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::Method;
+use portcullis_core::entropy;
 use portcullis_core::login::flow::{LoginTab, PasswordFacts, Stage};
 use portcullis_core::login::next;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
-use portcullis_jose::digest;
 
 use crate::pages::{Alert, Text};
-use crate::respond::cookies;
 use crate::state::{App, Unavailable};
 
 use super::flows::{self, Flow};
 use super::page::{self, Say};
 use super::sso::Sso;
-use super::{Cx, Verdict, Visit, check_password, steps};
+use super::{Cx, Verdict, Visit, check_password, one_time_code, steps};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -34,14 +33,17 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let posted = visit.method == Method::POST;
     let waits = match login.stage {
         Stage::Fresh | Stage::Reauthenticate { .. } => true,
-        Stage::Authenticated(_) => false,
+        Stage::Authenticated(_) => login.stage.owes_second_factor(),
     };
     match visit.query.get("session_code") {
         None if !posted => arrive(cx, flow).await,
         Some(code)
             if waits && flow.tab.code_matches(code) && visit.query.get("execution") == Some(&login.execution) =>
         {
-            submit(cx, flow, login, &visit.form).await
+            match login.stage.owes_second_factor() {
+                true => one_time_code::submit(cx, flow, login, &visit.form).await,
+                false => submit(cx, flow, login, &visit.form).await,
+            }
         }
         _ => steps::expired(cx, flow).await,
     }
@@ -81,8 +83,7 @@ async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> 
     if name.is_empty() {
         return steps::show_password(cx, flow, known.as_ref(), refused).await;
     }
-    let device = cookies::get(cx.headers, cookies::PORTCULLIS_DEVICE).map(|v| digest::sha256(v.as_bytes()));
-    match check_password(cx.app, cx.view, &name, &password, &cx.peer.ip, device).await? {
+    match check_password(cx.app, cx.view, &name, &password, &cx.peer.ip, cx.device()).await? {
         Verdict::Accepted { user, second_factor } => {
             let facts = PasswordFacts { remember_me, second_factor_owed: second_factor };
             accept(cx, flow, login, *user, facts).await
@@ -123,6 +124,7 @@ async fn accept(
     }
     if let Some(login) = flow.tab.login_mut() {
         login.stage = stage;
+        login.execution = entropy::uuid(cx.app.entropy.as_ref());
     }
     if !flows::rename(cx, &mut flow).await? {
         return Ok(steps::over(cx, flow));

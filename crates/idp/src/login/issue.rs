@@ -27,7 +27,7 @@ use crate::respond::cookies::{self, Attributes};
 use crate::state::Unavailable;
 use crate::token::{Beside, FrontTokens};
 
-use super::{Cx, address, credentials, sso};
+use super::{Cx, address, counter, sso};
 
 mod front;
 
@@ -257,7 +257,7 @@ fn device_of(cx: &Cx<'_>, user: &User) -> Option<Device> {
     let value = known.unwrap_or_else(|| entropy::token::<32>(cx.app.entropy.as_ref()));
     let write = Write::RememberDevice {
         realm: realm.id.clone(),
-        account: credentials::account_key(cx.view, user),
+        account: counter::account_key(cx.view, user),
         device: digest::sha256(value.as_bytes()),
         at: cx.now.secs(),
     };

@@ -1,17 +1,19 @@
 //! The login room: pages between an authorization request and its code.
 //!
-//! **Owns** `login-actions/*`, the flow values in `Ephemeral`, the cookies of login and single sign-on, the one door where
-//! passwords are compared ([`check_password`]). **Does not own** which step comes next ([`portcullis_core::login::next`]),
+//! **Owns** `login-actions/*`, the flow values in `Ephemeral`, the cookies of login and single sign-on, the doors where
+//! passwords ([`check_password`]) and one-time codes ([`check_code`]) are compared. **Does not own** which step comes next ([`portcullis_core::login::next`]),
 //! the pages' text ([`crate::pages`]), hashing ([`crate::password`]).
 //! **Flow** [`start`] (from `/auth`) or an endpoint here -> [`flows`] finds the tab -> the step's file judges the answer ->
 //! [`steps::proceed`] -> page, redirect to the next step, or [`issue`].
 
 mod address;
 mod authenticate;
+mod counter;
 mod credentials;
 pub(crate) mod flows;
 mod issue;
 mod new_password;
+mod one_time_code;
 mod page;
 mod required_action;
 mod reset;
@@ -27,8 +29,10 @@ use axum::Router;
 use axum::routing::{any, get};
 use http::HeaderMap;
 use portcullis_core::time::Now;
+use portcullis_jose::digest;
 
 use crate::extract::{Base, Peer};
+use crate::respond::cookies;
 use crate::state::{App, RealmView, Unavailable};
 
 #[cfg(test)]
@@ -36,6 +40,7 @@ mod tests;
 
 pub(crate) use address::encoded;
 pub(crate) use credentials::{Verdict, check_password};
+pub(crate) use one_time_code::{CodeVerdict, Shown, check_code};
 pub(crate) use page::{as_page, foreign, with_cookies};
 pub(crate) use sso::Sso;
 pub(crate) use start::start;
@@ -62,6 +67,11 @@ impl Cx<'_> {
     /// The realm's name: the path segment.
     pub(crate) fn realm_name(&self) -> &str {
         &self.view.records.realm.name
+    }
+
+    /// SHA-256 of the cookie by which accounts know this browser.
+    fn device(&self) -> Option<[u8; 32]> {
+        cookies::get(self.headers, cookies::PORTCULLIS_DEVICE).map(|value| digest::sha256(value.as_bytes()))
     }
 
     /// The issuer.

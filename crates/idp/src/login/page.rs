@@ -10,7 +10,8 @@ use portcullis_core::user::User;
 use crate::authorize;
 use crate::pages::security::{self, Policy};
 use crate::pages::{
-    Advice, Alert, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, Text, UpdatePasswordPage, UsernameLabel,
+    Advice, Alert, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Text, UpdatePasswordPage,
+    UsernameLabel,
 };
 use crate::respond::html::Surroundings;
 use crate::respond::{self, cookies};
@@ -73,6 +74,26 @@ pub(super) fn password(
     }
     let client = cx.view.records.client(&login.request.client_id);
     page.client = client.and_then(|c| c.settings.name.clone()).filter(|n| !n.is_empty()).map(Text::reference);
+    page.error = say.error;
+    around(cx, Some(login)).page(StatusCode::OK, &page)
+}
+
+/// The page for a one-time code of a known user.
+pub(super) fn one_time_code(
+    cx: &Cx<'_>,
+    flow: &Flow,
+    login: &LoginTab,
+    (code, user): (&Secret, &User),
+    devices: Vec<OtpDevice>,
+    say: Say,
+) -> Response {
+    let point = Point { session_code: Some(code.expose()), execution: Some(&login.execution) };
+    let tab = flow.tab.id.as_str();
+    let mut page = OtpPage::new(address::of(cx, "authenticate", point, tab, login));
+    let restart_url = address::path(cx, "restart", Point::default(), tab, login);
+    page.known = Some(KnownUser { username: user.username.clone(), restart_url });
+    page.alert = say.alert.or_else(|| login.notice.map(notice));
+    page.devices = devices;
     page.error = say.error;
     around(cx, Some(login)).page(StatusCode::OK, &page)
 }

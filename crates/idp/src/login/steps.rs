@@ -14,7 +14,7 @@ use super::address::{self, Point};
 use super::flows::{self, Closed, Flow};
 use super::issue::{Issue, Issued, issue};
 use super::page::{self, Say};
-use super::{Cx, restart};
+use super::{Cx, one_time_code, restart};
 
 /// The step of a stage, by the realm as it is now.
 pub(super) fn decide(cx: &Cx<'_>, request: &AuthorizeRequest, stage: &Stage, user: Option<&User>) -> Step {
@@ -41,7 +41,10 @@ pub(super) async fn proceed(cx: &Cx<'_>, mut flow: Flow, say: Say) -> Result<Res
             show_password(cx, flow, None, say).await
         }
         Step::Reauthenticate => show_password(cx, flow, user.as_ref(), say).await,
-        Step::SecondFactor => Ok(page::cannot_go_on(cx, &login, "internalServerError")),
+        Step::SecondFactor => match user {
+            Some(user) => one_time_code::show(cx, flow, &user, None, say).await,
+            None => Ok(page::invalid_code(cx)),
+        },
         Step::Action(_) | Step::Consent => Ok(page::as_page(cx, to_action(cx, flow, &step).await?)),
         Step::Issue(proof) => {
             let valid = match law::revalidate(&cx.view.records, &cx.base.url, &login.request) {
@@ -134,8 +137,8 @@ pub(super) async fn expired(cx: &Cx<'_>, mut flow: Flow) -> Result<Response, Una
     let Some(login) = flow.tab.login() else { return Ok(page::invalid_code(cx)) };
     let point = Point { session_code: None, execution: Some(&login.execution) };
     let action = match login.stage {
-        Stage::Authenticated(_) => "required-action",
-        Stage::Fresh | Stage::Reauthenticate { .. } => "authenticate",
+        Stage::Authenticated(_) if !login.stage.owes_second_factor() => "required-action",
+        Stage::Fresh | Stage::Reauthenticate { .. } | Stage::Authenticated(_) => "authenticate",
     };
     Ok(page::redirect(cx, &address::of(cx, action, point, &flow.tab.id, login)))
 }

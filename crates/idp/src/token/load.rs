@@ -8,11 +8,12 @@ use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::grants::{authorization_code, client_credentials, password, refresh};
 use portcullis_core::oauth::token::{Context, Opened};
 use portcullis_core::secret::Secret;
+use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, Limits, jws};
 use portcullis_store::{Key, Kind};
 
 use super::{Call, Progress};
-use crate::login::{self, Verdict};
+use crate::login::{self, CodeVerdict, Shown, Verdict};
 use crate::state::RealmView;
 
 /// Longer texts are no code of ours.
@@ -131,8 +132,10 @@ impl Call<'_> {
                 let verdict = login::check_password(self.app, view, asked.username, &secret, ip, None).await;
                 match verdict.map_err(unavailable)? {
                     Verdict::Accepted { user, second_factor: false } => Some(*user),
-                    // A second factor cannot be shown here: it counts as wrong (Keycloak 26.4).
-                    Verdict::Accepted { .. } | Verdict::Refused | Verdict::Locked => None,
+                    Verdict::Accepted { user, second_factor: true } => {
+                        self.has_code(view, &user).await?.then_some(*user)
+                    }
+                    Verdict::Refused | Verdict::Locked => None,
                     Verdict::Disabled { .. } => return Err(Reason::AccountDisabled),
                     Verdict::Busy => return Err(Reason::Unavailable),
                 }
@@ -143,6 +146,16 @@ impl Call<'_> {
         let realm = &view.records.realm;
         let owes = required_action::first(&realm.settings, &user).is_some() || password::lacks_profile(realm, &user);
         self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await
+    }
+}
+
+impl Call<'_> {
+    /// Whether the one-time code of the account's first device came along (MF-02). A missing one counts as wrong (Keycloak 26.4).
+    async fn has_code(&self, view: &Arc<RealmView>, user: &User) -> Result<bool, Reason> {
+        let code = self.params.raw("otp").or_else(|| self.params.raw("totp")).unwrap_or_default();
+        let shown = Shown { code: Secret::new(code), device: None };
+        let verdict = login::check_code(self.app, view, user, shown, &self.peer.ip, None).await.map_err(unavailable)?;
+        Ok(verdict == CodeVerdict::Accepted)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attacks on logins, sessions and passwords over the whole router, each with its honest twin; names carry the case ids.
 //!
-//! **Owns** the groups AZ, SE, EN and DS as far as the login's doors go, in strict realms and (where a case failed elsewhere
+//! **Owns** the groups AZ, SE, EN, MF and DS as far as the login's doors go, in strict realms and (where a case failed elsewhere
 //! or Keycloak's habits differ) in keycloak realms.
 //!
 //! **Does not own** URI matching and tokens (tests of core and idp), limits of the listeners (the binary).
@@ -17,6 +17,7 @@ mod front_channel;
 mod load;
 mod pages;
 mod passwords;
+mod second_factor;
 mod sessions;
 mod stage;
 mod takeover;

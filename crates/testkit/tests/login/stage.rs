@@ -288,6 +288,8 @@ pub(crate) enum Outcome {
     LoginPage,
     /// The page for a new password.
     UpdatePassword,
+    /// The page for a one-time code.
+    OneTimeCode,
     /// An error page with this status; nothing goes to any client.
     ErrorPage(u16),
     /// A redirect to an address of the server.
@@ -317,6 +319,7 @@ pub(crate) fn outcome(answer: &Answer) -> Outcome {
     match answer.status {
         200 if page.form("kc-form-login").is_some() => Outcome::LoginPage,
         200 if page.form("kc-passwd-update-form").is_some() => Outcome::UpdatePassword,
+        200 if page.form("kc-otp-login-form").is_some() => Outcome::OneTimeCode,
         400.. if html && page.forms.is_empty() => Outcome::ErrorPage(answer.status),
         status => Outcome::Other(status),
     }
