@@ -23,6 +23,7 @@ pub mod admin;
 pub mod claims;
 pub mod client;
 pub mod cutoff;
+pub mod ending;
 pub mod entropy;
 pub mod event;
 pub mod flow;

@@ -5,6 +5,7 @@
 
 use crate::client::Client;
 use crate::realm::Realm;
+use crate::records::RealmRecords;
 use crate::session::{ClientSession, UserSession};
 
 /// Idle time and longest life of a session.
@@ -114,6 +115,17 @@ pub fn within_session(realm: &Realm, session: &UserSession, wanted: i64) -> i64 
     wanted.min(session.started.saturating_add(of_session(realm, session).max))
 }
 
+/// The longest life of any access token of the realm, seconds: the realm's lifespans and those of its clients.
+#[must_use]
+pub fn longest_access(records: &RealmRecords) -> i64 {
+    let settings = &records.realm.settings;
+    records.clients().fold(settings.access_token_lifespan, |longest, client| {
+        let implicit =
+            client.settings.implicit_flow_enabled.then_some(settings.access_token_lifespan_for_implicit_flow);
+        longest.max(client.seconds("access.token.lifespan").unwrap_or(0)).max(implicit.unwrap_or(0))
+    })
+}
+
 /// `exp` of a refresh token made now (RT-12: never past the longest life of either session). 0: none, for an offline token where the
 /// realm knows no longest life (Keycloak 26.4); its session ends by idleness.
 #[must_use]
@@ -146,6 +158,13 @@ mod tests {
         {
             assert_eq!(is_active(&realm, &session, last_used, now), active, "{last_used} {now}");
         }
+    }
+
+    #[test]
+    fn the_longest_access_token_of_a_realm_is_known() {
+        let longest = |settings| longest_access(&fixture::records_with(settings));
+        let base = longest(json!({ "accessTokenLifespan": 1 }));
+        assert_eq!(longest(json!({ "accessTokenLifespan": base + 7 })), base + 7);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use portcullis_core::ending;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{ClientUuid, EventId, SessionId};
@@ -262,6 +263,7 @@ async fn end(cx: &Cx<'_>, session: Option<&SessionId>, client: Option<ClientUuid
         error: None,
         details: BTreeMap::new(),
     };
-    let writes = vec![Write::EndUserSession(realm.clone(), session.clone()), Write::Audit(event)];
+    let mut writes = ending::session(&cx.view.records, session, cx.now);
+    writes.push(Write::Audit(event));
     cx.app.db.apply(Plan::new(Lane::Gate, writes)).await.map_err(|_| Unavailable)
 }

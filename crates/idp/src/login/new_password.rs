@@ -1,5 +1,6 @@
 //! A user sets a new password: policy, history, and one plan that also pays the owed action.
 
+use portcullis_core::ending;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{CredentialId, EventId, SessionId};
@@ -55,7 +56,15 @@ pub(super) async fn set(
     for _ in 0..RETRIES {
         let user = cx.app.db.user(realm, &user.id).await.map_err(|_| Unavailable)?.ok_or(Unavailable)?;
         let credentials = cx.app.db.credentials(realm, &user.id).await.map_err(|_| Unavailable)?;
-        let plan = plan(cx, user, &credentials, &hashed, &policy, end_others.as_ref());
+        // Listed before the plan: one that begins meanwhile ends with the others.
+        let ends = match &end_others {
+            Some(except) => {
+                let sessions = cx.app.db.user_sessions_of(realm, &user.id).await.map_err(|_| Unavailable)?;
+                ending::sessions(&cx.view.records, &user.id, &sessions, except.as_ref(), cx.now)
+            }
+            None => Vec::new(),
+        };
+        let plan = plan(cx, user, &credentials, &hashed, &policy, ends);
         match cx.app.db.apply(plan).await {
             Ok(()) => return Ok(Outcome::Set),
             Err(ApplyError::Gate(Gate::Stale(_))) => {}
@@ -89,7 +98,7 @@ fn plan(
     credentials: &[Credential],
     hashed: &HashedPassword,
     policy: &PasswordPolicy,
-    end_others: Option<&Option<SessionId>>,
+    ends: Vec<Write>,
 ) -> Plan {
     let realm = cx.view.records.realm.id.clone();
     let id = user.id.clone();
@@ -115,9 +124,7 @@ fn plan(
     keep_history(&mut plan, cx, (&user, present, credentials), policy.history().unwrap_or(0));
     user.settings.required_actions.retain(|alias| alias != "UPDATE_PASSWORD");
     plan.push(Write::UpdateUser(realm.clone(), user));
-    if let Some(except) = end_others {
-        plan.push(Write::EndUserSessions { realm: realm.clone(), user: id.clone(), except: except.clone() });
-    }
+    plan.writes.extend(ends);
     plan.push(Write::Audit(Event {
         id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
         time: cx.now.millis(),

@@ -23,9 +23,9 @@ statements! {
 pub(super) fn cut(out: &mut Compile<'_>, realm: &RealmId, cut: &CutOff) {
     let (kind, value) = (cut.ended.kind(), cut.ended.value());
     // Same place: the sort keeps each pair together and in this order.
-    let step = |sql, params| Step::new(Table::CutOffs, Phase::Create, sql, params).key(value);
+    let step = |sql, params| Step::new(Table::CutOffs, Phase::Create, sql, params).key(&value);
     out.push(step(&COUNT, values![realm.as_str()]).foreign(Gate::Gone(Entity::Realm)));
-    let params = values![realm.as_str(), kind, value, cut.before, cut.expires_at];
+    let params = values![realm.as_str(), kind, value.as_ref(), cut.before, cut.expires_at];
     out.push(step(&INSERT, params).one(Gate::Gone(Entity::Realm)));
 }
 
@@ -66,7 +66,7 @@ pub(crate) fn live(
 }
 
 pub(crate) fn of_value(db: &dyn Source, realm: &RealmId, ended: &Ended) -> Result<Option<i64>, ReadError> {
-    match db.row(&OF_VALUE, values![realm.as_str(), ended.kind(), ended.value()])? {
+    match db.row(&OF_VALUE, values![realm.as_str(), ended.kind(), ended.value().as_ref()])? {
         Some(row) => row.opt_int(0),
         None => Ok(None),
     }

@@ -146,7 +146,8 @@ pub(crate) async fn cut_offs_are_in_commit_order(db: Db) {
         Ended::Session("us1".into()),
         Ended::Subject("u1".into()),
         Ended::Token("j".to_owned()),
-        Ended::Client("c1".into()),
+        Ended::Client("c1".to_owned()),
+        Ended::ClientSession("us1".into(), "c 1".to_owned()),
         Ended::Key("k1".into()),
         Ended::Realm,
     ];

@@ -7,6 +7,7 @@ use portcullis_jose::digest;
 
 use super::{family, offline};
 use crate::client::Client;
+use crate::ending;
 use crate::flow::{CODE_FORMAT, IssuedCode};
 use crate::ids::{ClientUuid, SessionId};
 use crate::oauth::client_auth::AuthenticatedClient;
@@ -72,13 +73,13 @@ pub fn decide<'a>(
     loaded: Loaded<'a>,
 ) -> Decision<'a> {
     let client = client.client();
-    let Some(code) = params.raw("code") else { return refuse(cx, client, None, Reason::MissingCode) };
+    let Some(code) = params.raw("code") else { return refuse(cx, client, Vec::new(), Reason::MissingCode) };
     if let Some((session, of)) = loaded.used {
-        let end = Write::EndClientSession(cx.records.realm.id.clone(), session.clone(), of.clone());
-        return refuse(cx, client, Some(end), Reason::CodeNotValid);
+        let end = ending::client_session(cx.records, session, of, cx.now);
+        return refuse(cx, client, end, Reason::CodeNotValid);
     }
     let fits = |c: &&IssuedCode| c.format == CODE_FORMAT && c.realm == cx.records.realm.id;
-    let Some(issued) = loaded.code.filter(fits) else { return refuse(cx, client, None, Reason::CodeNotValid) };
+    let Some(issued) = loaded.code.filter(fits) else { return refuse(cx, client, Vec::new(), Reason::CodeNotValid) };
     let take = |session: &SessionId| Write::TakeCode {
         realm: cx.records.realm.id.clone(),
         hash: hash(code),
@@ -92,14 +93,14 @@ pub fn decide<'a>(
             Decision { plan: Plan::new(Lane::Gate, writes), answer: Ok(issue) }
         }
         // The session is gone, and its children with it: there is nothing a second use could end.
-        Err(reason @ Reason::UserSessionNotFound) if loaded.session.is_none() => refuse(cx, client, None, reason),
-        Err(reason) => refuse(cx, client, Some(take(&issued.session)), reason),
+        Err(reason @ Reason::UserSessionNotFound) if loaded.session.is_none() => refuse(cx, client, Vec::new(), reason),
+        Err(reason) => refuse(cx, client, vec![take(&issued.session)], reason),
     }
 }
 
-fn refuse<'a>(cx: &Context<'_>, client: &Client, write: Option<Write>, reason: Reason) -> Decision<'a> {
-    let audit = token::audit_error(cx, "CODE_TO_TOKEN_ERROR", client, "invalid_code");
-    Decision { plan: Plan::new(Lane::Gate, write.into_iter().chain(audit).collect()), answer: Err(reason) }
+fn refuse<'a>(cx: &Context<'_>, client: &Client, mut writes: Vec<Write>, reason: Reason) -> Decision<'a> {
+    writes.extend(token::audit_error(cx, "CODE_TO_TOKEN_ERROR", client, "invalid_code"));
+    Decision { plan: Plan::new(Lane::Gate, writes), answer: Err(reason) }
 }
 
 /// The order is Keycloak's, but the client comes first: a code of another client tells it nothing else.

@@ -5,6 +5,7 @@
 use super::family::{self, Rule, Turn};
 use super::offline;
 use crate::client::Client;
+use crate::ending;
 use crate::ids::{LineageId, SessionId};
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
@@ -257,7 +258,7 @@ fn advance(
         }
         (Some(_), Some(lineage), _) => match family::turn(cx, rule, lineage, &claims.jti, expires_at) {
             Turn::Next(next) => (Some(family::live(cx, &next).map_err(nothing)?), family::moved(cx, lineage, &next)),
-            Turn::Over(reason) => return Err((vec![end(cx, rule, lineage)], reason)),
+            Turn::Over(reason) => return Err((end(cx, rule, lineage), reason)),
         },
         (None, _, Rule::None) => (None, Write::TouchClientSession(realm.id.clone(), ids.0.clone(), ids.1.clone(), now)),
         // A token from before rotation was switched on begins a family; it holds no longer than it did.
@@ -272,13 +273,10 @@ fn advance(
 }
 
 /// What a family's misuse ends: the client's part of the session, or in a strict realm the family of this one login.
-fn end(cx: &Context<'_>, rule: Rule, lineage: &Lineage) -> Write {
-    let realm = cx.records.realm.id.clone();
+fn end(cx: &Context<'_>, rule: Rule, lineage: &Lineage) -> Vec<Write> {
     match rule {
-        Rule::Strict => Write::EndLineage(realm, lineage.id.clone()),
-        Rule::None | Rule::Keycloak(_) => {
-            Write::EndClientSession(realm, lineage.session.clone(), lineage.client.clone())
-        }
+        Rule::Strict => vec![Write::EndLineage(cx.records.realm.id.clone(), lineage.id.clone())],
+        Rule::None | Rule::Keycloak(_) => ending::client_session(cx.records, &lineage.session, &lineage.client, cx.now),
     }
 }
 

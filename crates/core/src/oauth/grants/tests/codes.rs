@@ -108,7 +108,7 @@ fn pc_02_pc_13_pc_14_what_is_no_code_of_this_realm_writes_nothing() {
 fn pc_03_pc_07_a_second_use_ends_what_the_first_gave() {
     let mut world = World::new(json!({}));
     let first = world.login();
-    assert_eq!(refused(&world, "app", GOOD), (Reason::CodeNotValid, vec!["EndClientSession"]));
+    assert_eq!(refused(&world, "app", GOOD), (Reason::CodeNotValid, vec!["EndClientSession", "CutOff"]));
     let (writes, _) = outcome(world.exchange("app", GOOD));
     world.apply(writes);
     assert_eq!(world.turn(&first).unwrap_err(), Reason::SessionWithoutClient);

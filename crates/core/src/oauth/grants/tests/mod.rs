@@ -169,6 +169,7 @@ fn name(write: &Write) -> &'static str {
         Write::TakeCode { .. } => "TakeCode",
         Write::EndClientSession(..) => "EndClientSession",
         Write::EndLineage(..) => "EndLineage",
+        Write::CutOff(..) => "CutOff",
         Write::PutClientSession(..) => "PutClientSession",
         Write::TouchClientSession(..) => "TouchClientSession",
         Write::CreateLineage(..) => "CreateLineage",
