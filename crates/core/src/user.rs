@@ -1,5 +1,7 @@
 //! Users and their credentials.
 
+pub mod name;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

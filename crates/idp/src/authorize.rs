@@ -150,6 +150,7 @@ fn wants_json(headers: &HeaderMap) -> bool {
     accept(headers).contains("application/json") && !wants_html(headers)
 }
 
-fn wants_html(headers: &HeaderMap) -> bool {
+/// Whether a person looks at the answer.
+pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
     accept(headers).contains("text/html")
 }

@@ -23,7 +23,7 @@ use portcullis_core::realm_file::{
 use portcullis_core::records::RealmRecords;
 use portcullis_core::secret::{Secret, SecretBytes};
 use portcullis_core::time::Now;
-use portcullis_core::user::User;
+use portcullis_core::user::{User, name};
 use portcullis_jose::{SigningKey, certificate};
 use portcullis_store::ApplyError;
 
@@ -152,6 +152,7 @@ pub(crate) async fn import(
     let now = app.now();
     let contents = assemble(file, &*app.entropy, now)?;
     check_stored(&contents)?;
+    tell_doubtful(&contents);
     let name = contents.realm.name.clone();
     if records(app, &name).await?.is_some() {
         return Err(ImportError::Exists(name));
@@ -193,6 +194,19 @@ fn for_master(of_master: &RealmRecords, name: &str, entropy: &dyn Entropy, creat
 
 fn created_role(write: &Write) -> Option<RoleId> {
     if let Write::CreateRole(_, role) = write { Some(role.id.clone()) } else { None }
+}
+
+/// EN-15: Keycloak's import looks at no name, so moved-in realms keep theirs; a strict realm's were refused before.
+fn tell_doubtful(contents: &RealmContents) {
+    let doubtful = || contents.users.iter().map(|u| &u.user).filter(|user| name::check(&user.username).is_err());
+    if let Some(first) = doubtful().next() {
+        tracing::warn!(
+            realm = contents.realm.name,
+            users = doubtful().count(),
+            first = first.id.as_str(),
+            "user names that can be mistaken for others are imported; a strict realm refuses them"
+        );
+    }
 }
 
 /// Stored password hashes that this server could not verify later are refused now.

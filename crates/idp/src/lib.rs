@@ -15,6 +15,7 @@ mod keys;
 mod login;
 mod logout;
 pub mod pages;
+mod panics;
 mod password;
 mod public;
 mod respond;
@@ -34,6 +35,7 @@ pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
 pub use keys::{BadKey, KeyRing};
 pub use password::{PasswordPool, PoolFigures};
+pub use signer::{Local, Signer, Signing};
 pub use state::{Deps, IdpConfig, RealmView};
 
 use state::App;
@@ -56,13 +58,21 @@ pub enum StartError {
 }
 
 impl Idp {
-    /// Wires the idp over an open store.
+    /// Wires the idp over an open store; it signs in this process.
     ///
     /// # Errors
     /// A broken theme; a store that cannot finish what an earlier process began.
     pub async fn open(deps: Deps) -> Result<Self, StartError> {
+        Self::open_with(deps, Arc::new(Local)).await
+    }
+
+    /// [`Idp::open`] with another way to sign.
+    ///
+    /// # Errors
+    /// As [`Idp::open`].
+    pub async fn open_with(deps: Deps, signer: Arc<dyn Signer>) -> Result<Self, StartError> {
         let pages = pages::Pages::new(deps.config.theme.as_deref())?;
-        let app = Arc::new(App::new(deps, pages));
+        let app = Arc::new(App::new(deps, pages, signer));
         app.db.finish_removals().await.map_err(|e| StartError::Storage(e.to_string()))?;
         Ok(Self { app })
     }

@@ -9,6 +9,7 @@ mod encoding;
 mod kdf;
 mod queue;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -100,9 +101,7 @@ impl PasswordPool {
             let (queue, counters) = (Arc::clone(&queue), Arc::clone(&counters));
             let spawned = std::thread::Builder::new().name(format!("password-{n}")).spawn(move || {
                 let mut workspace = Workspace::new();
-                while let Some(job) = queue.next() {
-                    run(job, &mut workspace, &counters);
-                }
+                work(&queue, |job| run(job, &mut workspace, &counters));
             });
             if let Err(error) = spawned {
                 tracing::error!(%error, "a password thread cannot be started");
@@ -201,6 +200,15 @@ fn acceptable(password: &Secret) -> Result<(), Unhashed> {
 /// RFC 8265 §4.2: new passwords are hashed composed (NFC), so that keyboards of all makes agree (P-20).
 fn composed(text: &str) -> String {
     text.nfc().collect()
+}
+
+/// Does the jobs of a queue until it is closed. DS-26: a job that panics costs its own answer, not the thread.
+fn work<J>(queue: &Queue<J>, mut run: impl FnMut(J)) {
+    while let Some(job) = queue.next() {
+        if std::panic::catch_unwind(AssertUnwindSafe(|| run(job))).is_err() {
+            tracing::error!("a password could not be worked on; its request is answered 503");
+        }
+    }
 }
 
 fn run(job: Job, workspace: &mut Workspace, counters: &Counters) {

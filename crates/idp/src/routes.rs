@@ -9,7 +9,7 @@ use axum::routing::{any, get};
 use http::{StatusCode, Uri};
 
 use crate::state::App;
-use crate::{admin, authorize, introspect, login, logout, public, respond, token, userinfo};
+use crate::{admin, authorize, introspect, login, logout, panics, public, respond, token, userinfo};
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
 const MAX_BODY: usize = 64 * 1024;
@@ -48,6 +48,9 @@ pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     if part != Part::Whole {
         router = router.layer(axum::middleware::from_fn(move |request, next| only(part, request, next)));
     }
+    // DS-26: outside of every handler, fallback and layer of the face, so that none of them takes the connection (and the
+    // other streams of HTTP/2 on it) down with itself; inside what the listener adds, which sees an ordinary 500.
+    router = router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), panics::caught));
     router.with_state(app)
 }
 

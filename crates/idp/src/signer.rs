@@ -2,6 +2,7 @@
 //!
 //! A realm gets a key for an algorithm when a client first wants it (Keycloak 26.4: fallback keys of priority -100).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use portcullis_core::key::{KeyStatus, KeyUse};
@@ -12,24 +13,22 @@ use portcullis_jose::{Algorithm, KeyType, SignError, SigningKey, jws};
 use crate::import;
 use crate::state::{App, RealmView, Unavailable};
 
+/// A signature on its way.
+pub type Signing<'a> = Pin<Box<dyn Future<Output = Result<String, SignError>> + Send + 'a>>;
+
 /// Makes compact JWS (RFC 7515 §3.1).
-pub(crate) trait Signer: Sync {
+pub trait Signer: Send + Sync {
     /// Signs `payload` under a header with `alg`, `typ` and `kid`.
-    fn sign(
-        &self,
-        key: &SigningKey,
-        typ: &str,
-        payload: &[u8],
-    ) -> impl Future<Output = Result<String, SignError>> + Send;
+    fn sign<'a>(&'a self, key: &'a SigningKey, typ: &'a str, payload: &'a [u8]) -> Signing<'a>;
 }
 
 /// Keys parsed in this process. An RSA signature takes about 0.2 ms, less than handing it to another thread would.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Local;
+pub struct Local;
 
 impl Signer for Local {
-    async fn sign(&self, key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, SignError> {
-        jws::encode(key, Some(typ), payload)
+    fn sign<'a>(&'a self, key: &'a SigningKey, typ: &'a str, payload: &'a [u8]) -> Signing<'a> {
+        Box::pin(async move { jws::encode(key, Some(typ), payload) })
     }
 }
 

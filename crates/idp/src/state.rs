@@ -16,6 +16,7 @@ use crate::keys::{BadKey, KeyRing};
 use crate::pages::security::BrowserHeaders;
 use crate::pages::{Pages, RealmName};
 use crate::password::PasswordPool;
+use crate::signer::Signer;
 
 /// What the idp is built from.
 #[derive(Clone)]
@@ -98,6 +99,7 @@ pub(crate) struct App {
     pub(crate) config: IdpConfig,
     pub(crate) pages: Pages,
     pub(crate) passwords: PasswordPool,
+    pub(crate) signer: Arc<dyn Signer>,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
@@ -112,7 +114,7 @@ pub(crate) struct Unavailable;
 const MAX_CACHED_REALMS: usize = 1000;
 
 impl App {
-    pub(crate) fn new(deps: Deps, pages: Pages) -> Self {
+    pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>) -> Self {
         let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
         Self {
             db: deps.db,
@@ -122,6 +124,7 @@ impl App {
             config: deps.config,
             pages,
             passwords,
+            signer,
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

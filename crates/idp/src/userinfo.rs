@@ -16,7 +16,7 @@ use crate::bearer::{self, BearerPrincipal, Refused};
 use crate::extract::{self, Arrival};
 use crate::respond::cors::{self, Allowed};
 use crate::respond::{self, Shield};
-use crate::signer::{self, Local, Signer as _};
+use crate::signer;
 use crate::state::{App, RealmView};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -148,7 +148,7 @@ async fn claims(app: &App, view: &RealmView, issuer: &str, principal: &BearerPri
     let made = signer::ensure(app, view, algorithm).await.ok()?;
     let newer = if made { app.realm(&records.realm.name).await.ok()? } else { None };
     let key = newer.as_deref().unwrap_or(view).keys.signer(algorithm)?;
-    let signed = Local.sign(&key, "JWT", &tokens::userinfo(&facts, true)).await.ok()?;
+    let signed = app.signer.sign(&key, "JWT", &tokens::userinfo(&facts, true)).await.ok()?;
     let mut response = respond::raw_json(StatusCode::OK, signed);
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/jwt"));

@@ -1,5 +1,7 @@
 //! From a parsed command line to the command itself.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::clock::Stopwatch;
@@ -16,17 +18,17 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
     let filter = environment.get("PORTCULLIS_LOG");
     match &cli.command {
         None => {
-            logs::start(LogFormat::Text, filter.or(Some("warn")));
-            block_on(demo::run(cli, environment, clock))
+            let cap = logs::start(LogFormat::Text, filter.or(Some("warn")), clock);
+            block_on(cap, demo::run(cli, environment, clock))
         }
         Some(Command::Idp(arguments)) => {
-            logs::start(LogFormat::Text, filter);
-            block_on(serve::idp(arguments, environment, clock))
+            let cap = logs::start(LogFormat::Text, filter, clock);
+            block_on(cap, serve::idp(arguments, environment, clock))
         }
         Some(Command::Serve { config }) => {
             let config = Config::read(config)?;
-            logs::start(config.log.format, filter.or(config.log.filter.as_deref()));
-            block_on(serve::serve(&config, environment, clock))
+            let cap = logs::start(config.log.format, filter.or(config.log.filter.as_deref()), clock);
+            block_on(cap, serve::serve(&config, environment, clock))
         }
         Some(Command::CheckConfig { config }) => {
             let read = Config::read(config)?;
@@ -40,12 +42,19 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
     }
 }
 
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn block_on(cap: Arc<logs::Cap>, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("cannot start threads: {e}")))?
-        .block_on(work)
+        .block_on(async {
+            let (done, stop) = watch::channel(false);
+            let teller = tokio::spawn(cap.keep_telling(stop));
+            let result = work.await;
+            let _told_already = done.send(true);
+            let _ended_by_itself = teller.await;
+            result
+        })
 }
 
 /// A channel that turns true at Ctrl-C or SIGTERM.

@@ -58,8 +58,11 @@ impl Readers {
     fn point(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         let count = self.points.len().max(1);
-        let free =
-            (0..count).filter_map(|at| self.points.get((start + at) % count)).find_map(|conn| conn.try_lock().ok());
+        let free = (0..count).filter_map(|at| self.points.get((start + at) % count)).find_map(|conn| {
+            // A panic while it was held left it whole (DS-26).
+            conn.clear_poison();
+            conn.try_lock().ok()
+        });
         if let Some(conn) = free {
             return Ok(conn);
         }
@@ -333,6 +336,23 @@ mod tests {
         assert_eq!(db.stats().dropped, 1);
         let login = Plan { lane: Lane::Login, ..idle() };
         assert_eq!(db.apply(login).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn ds_26_a_read_that_panics_leaves_its_connection_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = OpenOptions { readers: 2, ..OpenOptions::default() };
+        for db in [Db::open(folder.path(), keys(), options).unwrap(), Db::in_memory(keys()).unwrap()] {
+            for _ in 0..5 {
+                let panics = || db.read_together(|_| -> Result<(), ReadError> { panic!("a row nobody expected") });
+                assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+            }
+            for _ in 0..5 {
+                assert_eq!(db.read_together(|_| Ok(1)), Ok(1));
+            }
+            assert_eq!(db.realm_names().await, Ok(Vec::new()));
+            assert_eq!(db.apply(idle()).await, Ok(()));
+        }
     }
 
     #[tokio::test]

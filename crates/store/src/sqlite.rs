@@ -98,9 +98,24 @@ pub(crate) fn snapshot<T>(
     read: impl FnOnce(&dyn Source) -> Result<T, ReadError>,
 ) -> Result<T, ReadError> {
     run(conn, "BEGIN")?;
+    let ended = Ended(conn);
     let out = read(conn);
     run(conn, "COMMIT")?;
+    drop(ended);
     out
+}
+
+/// However a read ends, a panic included (DS-26), its connection can begin the next one.
+struct Ended<'c>(&'c Connection);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit()
+            && let Err(error) = run(self.0, "ROLLBACK")
+        {
+            tracing::error!(%error, "a read could not be ended");
+        }
+    }
 }
 
 /// What became of one plan: rows changed, or why not.

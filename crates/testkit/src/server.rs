@@ -15,7 +15,7 @@ use axum::Router;
 use portcullis_core::entropy::Entropy;
 use portcullis_core::secret::Secret;
 use portcullis_core::time::Clock;
-use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported};
+use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Signer};
 use portcullis_store::{Db, Ephemeral, MemoryEphemeral, ServerKeys};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -37,12 +37,19 @@ pub struct Options {
     pub seed: u64,
     /// Settings of the idp.
     pub config: IdpConfig,
+    /// Its signatures.
+    pub signer: Arc<dyn Signer>,
 }
 
 impl Default for Options {
-    /// A clock that stands at the present, seed 1.
+    /// A clock that stands at the present, seed 1, signatures made in the process.
     fn default() -> Self {
-        Self { clock: Arc::new(MovableClock::standing()), seed: 1, config: IdpConfig::default() }
+        Self {
+            clock: Arc::new(MovableClock::standing()),
+            seed: 1,
+            config: IdpConfig::default(),
+            signer: Arc::new(Local),
+        }
     }
 }
 
@@ -54,6 +61,7 @@ struct Ground {
     clock: Arc<MovableClock>,
     entropy: Arc<dyn Entropy>,
     config: IdpConfig,
+    signer: Arc<dyn Signer>,
 }
 
 impl Ground {
@@ -65,6 +73,7 @@ impl Ground {
             clock: options.clock,
             entropy: Arc::new(SeededEntropy::new(options.seed)),
             config: options.config,
+            signer: options.signer,
         })
     }
 
@@ -78,7 +87,7 @@ impl Ground {
             entropy: Arc::clone(&self.entropy),
             config: self.config.clone(),
         };
-        Ok(Idp::open(deps).await?)
+        Ok(Idp::open_with(deps, Arc::clone(&self.signer)).await?)
     }
 }
 

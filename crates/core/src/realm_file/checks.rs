@@ -1,5 +1,6 @@
 //! What a strict realm refuses at registration (RFC 9700): redirect URIs that are not exact, dangerous schemes,
-//! mappers that write protocol claims. Realms of the keycloak profile keep what their file says.
+//! mappers that write protocol claims, names of users that can be mistaken for others. Realms of the keycloak profile
+//! keep what their file says.
 
 use url::{Host, Url};
 
@@ -8,6 +9,7 @@ use super::file::RealmFile;
 use super::refusal::{Reason, Refusal};
 use crate::client::ClientSettings;
 use crate::mapper::ProtocolMapper;
+use crate::user::name;
 
 /// Claims that only the server writes (JW-28).
 const RESERVED_CLAIMS: [&str; 24] = [
@@ -132,6 +134,15 @@ pub(super) fn strict(file: &RealmFile) -> Result<(), Refusal> {
         {
             let at = format!("{}.email", user.place);
             return Err(Refusal::at(at, Reason::Taken("username", email.clone())));
+        }
+        for (member, text) in [("username", Some(&user.username)), ("email", user.email.as_ref())] {
+            if let Some(text) = text
+                && let Err(fault) = name::check(text)
+            {
+                // Escaped beyond ASCII: whoever reads this line must see what the name hides.
+                let cause = format!("\"{}\" {fault}", text.escape_default());
+                return Err(Refusal::at(format!("{}.{member}", user.place), Reason::NotAllowed(cause)));
+            }
         }
     }
     Ok(())

@@ -7,8 +7,8 @@ mod arrival;
 pub(crate) use arrival::{Arrival, Turned};
 
 use axum::body::Bytes;
-use http::header::{CONTENT_TYPE, HOST};
-use http::{HeaderMap, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderValue, Uri};
 use portcullis_core::oauth::params::{BadParams, Params};
 
 use crate::state::IdpConfig;
@@ -76,12 +76,17 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
-/// The form of a POST. Another media type is an empty form (Keycloak 26.4: not 415).
+/// The form of a POST. Another media type is an empty form (Keycloak 26.4: not 415). DS-12: a coded body is a broken one, for
+/// it is not inflated here and whoever stands in front might have read another form than this server.
 pub(crate) fn form(headers: &HeaderMap, body: &Bytes) -> Result<Params, BadParams> {
     let is_form = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
         v.split(';').next().unwrap_or(v).trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
     });
-    if is_form { Params::parse(body) } else { Ok(Params::default()) }
+    if !is_form {
+        return Ok(Params::default());
+    }
+    let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if headers.get_all(CONTENT_ENCODING).iter().all(plain) { Params::parse(body) } else { Err(BadParams::Malformed) }
 }
 
 /// The query of a request.

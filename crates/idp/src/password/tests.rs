@@ -198,3 +198,20 @@ async fn ds_08_a_storm_is_bounded_and_others_are_served() {
     let calls = pool.hash_calls();
     assert!(calls < 40, "given up jobs are not hashed: {calls}");
 }
+
+#[test]
+fn ds_26_a_job_that_panics_costs_no_thread() {
+    let queue: Queue<Option<u8>> = Queue::new();
+    let jobs = [None, Some(1), None, None, Some(2)];
+    let tickets: Vec<Ticket> = jobs.into_iter().map(|job| queue.push(&realm(), job).unwrap()).collect();
+    let mut done = Vec::new();
+    work(&queue, |job| {
+        let number = job.expect("a job nobody expected");
+        done.push(number);
+        if number == 2 {
+            queue.close();
+        }
+    });
+    assert_eq!(done, [1, 2]);
+    drop(tickets);
+}

@@ -8,7 +8,7 @@ use portcullis_core::oauth::response_type::ResponseType;
 use portcullis_core::oauth::token::{Answer, Issue, answer};
 use portcullis_jose::{Algorithm, SigningKey, digest};
 
-use crate::signer::{self, Local, Signer as _};
+use crate::signer;
 use crate::state::{App, RealmView};
 
 const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
@@ -19,11 +19,11 @@ const AT_JWT: &str = "access.token.header.type.rfc9068";
 pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Result<Vec<u8>, Reason> {
     let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;
     let payload = issue.access(&uuid(&*app.entropy));
-    let access = sign(&access_key, access_type(issue.client), &payload.json).await?;
+    let access = sign(app, &access_key, access_type(issue.client), &payload.json).await?;
     let refresh = match issue.refresh(payload.has_subject) {
         Some((json, kid)) => {
             let key = view.keys.by_kid(kid.as_str()).ok_or(Reason::Unavailable)?;
-            Some(sign(key, "JWT", &json).await?)
+            Some(sign(app, key, "JWT", &json).await?)
         }
         None => None,
     };
@@ -31,7 +31,7 @@ pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Resu
         let key = key(view, issue.client, ID_ALGORITHM)?;
         let hash = digest::at_hash(key.alg(), &access);
         match issue.id(&uuid(&*app.entropy), &hash) {
-            Some(json) => Some(sign(&key, "JWT", &json).await?),
+            Some(json) => Some(sign(app, &key, "JWT", &json).await?),
             None => None,
         }
     } else {
@@ -63,7 +63,7 @@ pub(crate) async fn front(
     let access = if beside.response_type.token {
         let key = key(view, issue.client, ACCESS_ALGORITHM)?;
         let payload = issue.access(&uuid(&*app.entropy));
-        Some(sign(&key, access_type(issue.client), &payload.json).await?)
+        Some(sign(app, &key, access_type(issue.client), &payload.json).await?)
     } else {
         None
     };
@@ -73,7 +73,7 @@ pub(crate) async fn front(
         let state = beside.state.filter(|state| !state.is_empty()).map(hash);
         let (at, code) = (access.as_deref().map(hash), beside.code.map(hash));
         let hashes = Hashes { access: at.as_deref(), code: code.as_deref(), state: state.as_deref() };
-        Some(sign(&key, "JWT", &issue.front_id(&uuid(&*app.entropy), hashes)).await?)
+        Some(sign(app, &key, "JWT", &issue.front_id(&uuid(&*app.entropy), hashes)).await?)
     } else {
         None
     };
@@ -85,8 +85,8 @@ fn access_type(client: &Client) -> &'static str {
     if client.flag(AT_JWT) { "at+jwt" } else { "JWT" }
 }
 
-async fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {
-    Local.sign(key, typ, payload).await.map_err(|error| {
+async fn sign(app: &App, key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {
+    app.signer.sign(key, typ, payload).await.map_err(|error| {
         tracing::error!(%error, kid = key.kid(), "a token could not be signed");
         Reason::Unavailable
     })

@@ -14,7 +14,7 @@ use crate::ground::{BACK, House, REALM, admin_token, fault, login, open, party, 
 
 /// What a door does with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Body {
+pub(crate) enum Body {
     /// A form of at most 64 KB.
     Form,
     /// None: it answers this without reading one.
@@ -24,16 +24,16 @@ enum Body {
 }
 
 /// One route: the file that names it, its pattern there, a real path, its body, the methods that need a token.
-type Row = (&'static str, &'static str, &'static str, Body, &'static [&'static str]);
+pub(crate) type Row = (&'static str, &'static str, &'static str, Body, &'static [&'static str]);
 
-const OIDC: &str = "/realms/yard/protocol/openid-connect";
+pub(crate) const OIDC: &str = "/realms/yard/protocol/openid-connect";
 const ROUTES: &str = "routes.rs";
 const ADMIN: &str = "admin/mod.rs";
 const LOGIN: &str = "login/mod.rs";
 const ALL: &[&str] = &["GET", "POST", "PUT", "DELETE"];
 
 /// Every route of the identity provider: a new one must be added here.
-static DOORS: &[Row] = &[
+pub(crate) static DOORS: &[Row] = &[
     (ROUTES, "/", "/", Body::Unread(405), &[]),
     (ROUTES, "/resources/{version}/login/{*path}", "/resources/x/login/css/login.css", Body::Unread(405), &[]),
     (
@@ -142,7 +142,7 @@ fn every_route_stands_in_the_table() -> Result<()> {
     Ok(())
 }
 
-const FORM: &str = "application/x-www-form-urlencoded";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded";
 const MOST: usize = 64 * 1024;
 
 async fn chunked(server: &TestServer, path: &str, kind: &str, body: &[u8]) -> Result<Answer> {

@@ -9,6 +9,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of an answer fails the test")]
 
+mod coded;
 mod codes;
 mod forge;
 mod grants;
@@ -18,6 +19,7 @@ mod keys;
 mod lifetimes;
 mod limits;
 mod offline;
+mod panics;
 mod pkce;
 mod properties;
 mod races;

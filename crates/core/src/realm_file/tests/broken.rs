@@ -208,6 +208,40 @@ fn en_15_strict_realms_have_one_namespace_for_names_and_e_mails() {
 }
 
 #[test]
+fn en_15_strict_realms_refuse_names_that_look_like_others() {
+    let users =
+        |name: &str, email: &str| serde_json::json!([{"username": "admin"}, {"username": name, "email": email}]);
+    for (name, email, line) in [
+        (
+            "\u{410}dmin",
+            "a@x.y",
+            "users[1].username: \"\\u{430}dmin\" mixes letters of Cyrillic and Latin, some of which look alike",
+        ),
+        (
+            "admin\u{200b}",
+            "a@x.y",
+            "users[1].username: \"admin\\u{200b}\" holds U+200B, which may be overlooked or mistaken",
+        ),
+        (
+            "\u{ff21}dmin",
+            "a@x.y",
+            "users[1].username: \"\\u{ff41}dmin\" holds U+FF41, which may be overlooked or mistaken",
+        ),
+        (
+            "bob",
+            "\u{430}dmin@x.y",
+            "users[1].email: \"\\u{430}dmin@x.y\" mixes letters of Cyrillic and Latin, some of which look alike",
+        ),
+        ("Иван", "ivan@x.y", "accepted"),
+        ("José", "jose@x.y", "accepted"),
+    ] {
+        assert_eq!(cause(&strict(&format!("\"users\":{}", users(name, email)))), line);
+        let kept = import(&serde_json::json!({"realm": "r", "users": users(name, email)}).to_string()).unwrap();
+        assert_eq!(kept.users[1].user.username, name.to_lowercase(), "a keycloak realm keeps it");
+    }
+}
+
+#[test]
 fn ds_18_attributes_and_memberships_of_one_user_are_bounded() {
     let attributes = |n: usize| {
         let values: Vec<String> = (0..n).map(|i| i.to_string()).collect();

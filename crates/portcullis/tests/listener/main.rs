@@ -1,6 +1,8 @@
 //! The listener's limits, byte for byte: floods of headers, silent and slow peers, foreign hosts, too many connections.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod http2;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +29,10 @@ impl Served {
         change(&mut listener);
         let address = listener.address().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let router = Router::new().route("/", get(|| async { "hello" }));
+        let router = Router::new()
+            .route("/", get(|| async { "hello" }))
+            .route("/panics", get(panics))
+            .route("/waits", get(std::future::pending::<&str>));
         Self { address, stop, task: tokio::spawn(listener.serve(router, stopped)) }
     }
 
@@ -52,6 +57,11 @@ impl Served {
         self.stop.send(true).unwrap();
         self.task.await.unwrap();
     }
+}
+
+async fn panics() -> &'static str {
+    tokio::task::yield_now().await;
+    panic!("a handler of the test")
 }
 
 /// Reads until the server closes; a reset is a close as well. One that never closes fails the test instead of holding it.
@@ -222,4 +232,25 @@ async fn se_28_a_foreign_host_is_421() {
         assert!(served.says(absolute).await.starts_with("HTTP/1.1 421"));
         served.end().await;
     }
+}
+
+#[tokio::test]
+async fn ds_26_a_panic_spoils_its_own_request_only() {
+    let served = Served::with(|listener| listener.max_connections = 2).await;
+    let ask = |path: &str, last: bool| {
+        let close = if last { "Connection: close\r\n" } else { "" };
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{close}\r\n")
+    };
+    // Each on a connection of its own: more of them than there are places.
+    for _ in 0..10 {
+        let answer = served.says(ask("/panics", true).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 500") && answer.ends_with("Internal server error.\n"), "{answer}");
+    }
+    // And on one that goes on.
+    let many = ask("/panics", false).repeat(10) + &ask("/", true);
+    let answer = served.says(many.as_bytes()).await;
+    assert_eq!(answer.matches("HTTP/1.1 500").count(), 10, "{answer}");
+    assert!(answer.ends_with("hello") && !answer.contains("a handler of the test"), "{answer}");
+    served.is_alive().await;
+    served.end().await;
 }
