@@ -187,6 +187,7 @@ impl Subject<'_> {
             transient: false,
             grant: self.grant,
             scopes: &scopes,
+            audiences: None,
             issuer: cx.issuer,
         };
         match form {

@@ -174,6 +174,7 @@ impl Call<'_> {
             GrantType::RefreshToken => self.refresh(view, &cx, opened).await,
             GrantType::Password => self.password(view, &cx, opened, progress).await,
             GrantType::ClientCredentials => self.client_credentials(view, &cx, opened).await,
+            GrantType::TokenExchange => self.exchange(view, &cx, opened).await,
             // Tokens by the browser have no door here; the table let none through.
             GrantType::Implicit => Err(Reason::UnsupportedGrantType),
         };

@@ -139,6 +139,7 @@ async fn claims(app: &App, view: &RealmView, issuer: &str, principal: &BearerPri
         transient: false,
         grant: session.map_or(&sessionless, |(_, below)| &below.grant),
         scopes: &scopes,
+        audiences: None,
         issuer,
     };
     let Some(name) = signature(principal.client) else {

@@ -21,6 +21,17 @@ pub struct Claims {
 }
 
 impl Claims {
+    /// Leaves only these audiences, and of the roles of clients only theirs.
+    pub(super) fn keep_audiences(&mut self, only: &[String]) {
+        self.audience.retain(|name| only.contains(name));
+        if let Some(Value::Object(clients)) = self.members.get_mut("resource_access") {
+            clients.retain(|name, _| only.contains(name));
+            if clients.is_empty() {
+                self.members.shift_remove("resource_access");
+            }
+        }
+    }
+
     pub(super) fn add_audience(&mut self, name: &str) {
         if !self.audience.iter().any(|a| a == name) {
             self.audience.push(name.to_owned());

@@ -45,6 +45,8 @@ pub struct Facts<'a> {
     pub grant: &'a Grant,
     /// The client scopes in force.
     pub scopes: &'a ActiveScopes<'a>,
+    /// The only audiences an access token names, with their roles; `None`: all.
+    pub audiences: Option<&'a [String]>,
     /// The realm's issuer.
     pub issuer: &'a str,
 }

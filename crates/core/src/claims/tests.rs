@@ -23,6 +23,7 @@ fn facts<'a>(
         transient: false,
         grant: rest.1,
         scopes,
+        audiences: None,
         issuer: fixture::ISSUER,
     }
 }

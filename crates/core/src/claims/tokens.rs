@@ -52,6 +52,9 @@ fn head(object: &mut Object, stamp: Stamp<'_>, members: &mut serde_json::Map<Str
 #[must_use]
 pub fn access(facts: &Facts<'_>, stamp: Stamp<'_>) -> AccessPayload {
     let mut claims = gather(facts, Target::access_of(facts.client));
+    if let Some(only) = facts.audiences {
+        claims.keep_audiences(only);
+    }
     let members = &mut claims.members;
     let mut object = Object::new();
     head(&mut object, stamp, members, facts.issuer);

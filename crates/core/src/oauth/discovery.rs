@@ -127,7 +127,11 @@ fn grants(profile: Profile) -> Vec<&'static str> {
         (GrantType::Password | GrantType::Implicit, Profile::Strict) => false,
         (GrantType::Implicit, Profile::Keycloak) => true,
         (
-            GrantType::AuthorizationCode | GrantType::ClientCredentials | GrantType::Password | GrantType::RefreshToken,
+            GrantType::AuthorizationCode
+            | GrantType::ClientCredentials
+            | GrantType::Password
+            | GrantType::RefreshToken
+            | GrantType::TokenExchange,
             _,
         ) => true,
     };

@@ -192,6 +192,26 @@ reasons! {
     /// The service account's user is switched off.
     ServiceAccountDisabled(username) => 401 "invalid_request" format!("User '{username}' disabled");
 
+    // --- token exchange --------------------------------------------------------------------------------------------
+    /// A parameter of another kind of exchange.
+    ExchangeUnsupported(name) => 400 "invalid_request" format!("Parameter '{name}' is not supported for standard token exchange");
+    /// RFC 8693 §2.1: no `subject_token_type`.
+    ExchangeWithoutSubjectType => 400 "invalid_request" "Parameter 'subject_token_type' required for standard token exchange";
+    /// The subject is no access token.
+    ExchangeSubjectType => 400 "invalid_request" "Parameter 'subject_token' supports access tokens only";
+    /// The client may not exchange tokens.
+    ExchangeOff => 400 "invalid_request" "Standard token exchange is not enabled for the requested client";
+    /// The subject token is absent or does not hold.
+    ExchangeInvalidSubject => 400 "invalid_request" "Invalid token";
+    /// A `requested_token_type` that this client does not get.
+    ExchangeRequestedType => 400 "invalid_request" "requested_token_type unsupported";
+    /// Audiences that the user's token for this client cannot name.
+    ExchangeAudience(names) => 400 "invalid_request" format!("Requested audience not available: {names}");
+    /// The subject token was given to another client and is not meant for this one.
+    ExchangeNotInAudience => 403 "access_denied" "Client is not within the token audience";
+    /// The client asks users for consent, and this user gave none.
+    ExchangeMissingConsent(client) => 400 "invalid_scope" format!("Missing consents for Token Exchange in client {client}");
+
     // --- refresh ---------------------------------------------------------------------------------------------------
     /// No `refresh_token`.
     MissingRefreshToken => 400 "invalid_request" "No refresh token";

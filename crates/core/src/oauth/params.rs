@@ -66,9 +66,14 @@ impl Params {
     /// The first name that stands there more than once.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
-        self.pairs.iter().enumerate().find_map(|(i, (name, _))| {
-            self.pairs.iter().skip(i + 1).any(|(other, _)| other == name).then_some(name.as_str())
-        })
+        self.repeated_besides(&[])
+    }
+
+    /// The first name that stands there more than once and is none of `several`.
+    #[must_use]
+    pub fn repeated_besides(&self, several: &[&str]) -> Option<&str> {
+        let judged = || self.pairs.iter().map(|(name, _)| name.as_str()).filter(|name| !several.contains(name));
+        judged().enumerate().find_map(|(i, name)| judged().skip(i + 1).any(|other| other == name).then_some(name))
     }
 
     /// How often `name` stands there.

@@ -32,13 +32,16 @@ pub enum GrantType {
     Password,
     /// RFC 6749 §4.4
     ClientCredentials,
+    /// RFC 8693
+    TokenExchange,
     /// RFC 6749 §4.2, OIDC Core §3.3: tokens by the browser. No `grant_type` of the token endpoint.
     Implicit,
 }
 
 impl GrantType {
     /// Those of the token endpoint, sorted by name.
-    pub const ALL: [Self; 4] = [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::RefreshToken];
+    pub const ALL: [Self; 5] =
+        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::RefreshToken, Self::TokenExchange];
 
     /// The `grant_type` value.
     #[must_use]
@@ -48,6 +51,7 @@ impl GrantType {
             Self::RefreshToken => "refresh_token",
             Self::Password => "password",
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
             Self::Implicit => "implicit",
         }
     }
@@ -66,6 +70,7 @@ impl GrantType {
             Self::RefreshToken => "rt",
             Self::Password => "ro",
             Self::ClientCredentials => "cc",
+            Self::TokenExchange => "te",
             Self::Implicit => "na",
         }
     }

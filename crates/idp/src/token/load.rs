@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_core::flow::IssuedCode;
 use portcullis_core::login::required_action;
 use portcullis_core::oauth::error::Reason;
-use portcullis_core::oauth::grants::{authorization_code, client_credentials, password, refresh};
+use portcullis_core::oauth::grants::{authorization_code, client_credentials, password, refresh, token_exchange};
 use portcullis_core::oauth::token::{Context, Opened};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
@@ -13,6 +13,7 @@ use portcullis_jose::{Algorithm, Limits, jws};
 use portcullis_store::{Key, Kind};
 
 use super::{Call, Progress};
+use crate::bearer::{self, Refused};
 use crate::login::{self, CodeVerdict, Shown, Verdict};
 use crate::state::RealmView;
 
@@ -114,6 +115,35 @@ impl Call<'_> {
         let (realm, client) = (&view.records.realm.id, opened.client.client());
         let account = self.app.db.service_account(realm, &client.id).await.map_err(unavailable)?;
         self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_ref())).await
+    }
+
+    pub(super) async fn exchange(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
+        let (realm, client) = (&view.records.realm.id, opened.client.client());
+        let asked = token_exchange::admit(cx, &opened.client, self.params)?;
+        let principal = match bearer::verify(self.app, view, cx.issuer, asked.subject_token, self.now).await {
+            Ok(principal) => Some(principal),
+            Err(Refused::Unavailable) => return Err(Reason::Unavailable),
+            Err(refused) => {
+                tracing::debug!(?refused, "a subject token does not hold");
+                None
+            }
+        };
+        let session = principal.as_ref().and_then(|p| p.session.as_ref()).map(|(session, _)| session);
+        let below = match session {
+            Some(session) => {
+                let both = self.app.db.session_and_client(realm, &session.id, &client.id).await;
+                both.map_err(unavailable)?.and_then(|(_, below)| below)
+            }
+            None => None,
+        };
+        let subject = principal.as_ref().map(|p| token_exchange::Subject {
+            user: &p.user,
+            holder: p.client,
+            session,
+            audience: p.claims.aud(),
+            scope: p.claims.str("scope").unwrap_or_default(),
+        });
+        self.settle(view, token_exchange::decide(cx, &opened.client, &asked, subject, below.as_ref())).await
     }
 
     pub(super) async fn password(

@@ -27,7 +27,7 @@ pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Resu
         }
         None => None,
     };
-    let id = if issue.scopes.openid() {
+    let id = if issue.scopes.openid() && !issue.without_id {
         let key = key(view, issue.client, ID_ALGORITHM)?;
         let hash = digest::at_hash(key.alg(), &access);
         match issue.id(&uuid(&*app.entropy), &hash) {

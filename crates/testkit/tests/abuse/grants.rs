@@ -11,8 +11,8 @@ use portcullis_testkit::server::TestServer;
 
 use crate::forge::claims;
 use crate::ground::{
-    House, Tokens, by_client, by_password, code, edit_client, edit_user, fault, login, login_of, open, party, realm_id,
-    refresh, refused, stored_user, tokens, userinfo, write,
+    House, Tokens, by_client, by_password, code, edit_client, edit_user, exchange, fault, login, login_of, open, party,
+    realm_id, refresh, refused, stored_user, tokens, userinfo, write,
 };
 use crate::tokens::{FORM, post};
 
@@ -23,6 +23,7 @@ async fn knock(server: &TestServer, grant: GrantType, held: &Tokens, code: &(Str
         GrantType::RefreshToken => refresh(&mut party(server, "app")?, &held.refresh).await,
         GrantType::Password => by_password(server, "alice").await,
         GrantType::ClientCredentials => by_client(server, "service", "openid").await,
+        GrantType::TokenExchange => exchange(server, &held.access, &[]).await,
         GrantType::Implicit => anyhow::bail!("no grant of the token endpoint"),
     }
 }
@@ -38,7 +39,9 @@ async fn te_16_who_is_disabled_passes_no_grant() -> Result<()> {
             let fresh = code(&mut app).await?;
             edit_user(&server, "alice", |user| user.enabled = false).await?;
             let what = format!("{house:?} {grant:?}");
-            refused(&knock(&server, grant, &held, &fresh).await?, 400, "invalid_grant", &what);
+            // Keycloak 26.4 calls a subject token that does not hold an invalid request.
+            let error = if grant == GrantType::TokenExchange { "invalid_request" } else { "invalid_grant" };
+            refused(&knock(&server, grant, &held, &fresh).await?, 400, error, &what);
             assert_eq!(userinfo(&server, &held.access).await?.status, 401, "{what}");
             // Neither single sign-on nor the login page lets her in.
             let target = app.authorize_target(&Pkce::new()?, &[("scope", "openid")]);
@@ -104,11 +107,7 @@ async fn te_12_te_13_a_grant_must_be_known_and_allowed() -> Result<()> {
         ("client_id=tool", "invalid_request", House::Strict),
         ("grant_type=implicit&client_id=tool", "unsupported_grant_type", House::Keycloak),
         ("grant_type=magic&client_id=tool", "unsupported_grant_type", House::Keycloak),
-        (
-            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=tool",
-            "unsupported_grant_type",
-            House::Strict,
-        ),
+        ("grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_id=tool", "invalid_request", House::Strict),
         (
             "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&client_id=tool",
             "unsupported_grant_type",

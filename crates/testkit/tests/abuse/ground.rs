@@ -81,6 +81,14 @@ fn client(id: &str, more: &Value) -> Value {
     client
 }
 
+/// A mapper that puts a client into the audience.
+fn audience(client: &str) -> Value {
+    json!({
+        "name": format!("audience {client}"), "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+        "config": { "included.client.audience": client, "access.token.claim": "true" },
+    })
+}
+
 fn user(name: &str, more: &Value) -> Value {
     let mut user = json!({
         "username": name,
@@ -111,7 +119,12 @@ pub(crate) fn file(name: &str) -> Value {
             user("bob", &json!({})),
         ],
         "clients": [
-            client("app", &json!({})),
+            client("app", &json!({ "protocolMappers": [audience("swap")] })),
+            client("swap", &json!({
+                "publicClient": false, "secret": "swap-secret",
+                "attributes": { "standard.token.exchange.enabled": "true" },
+                "protocolMappers": [audience("service")]
+            })),
             client("second", &json!({})),
             client("tool", &json!({ "attributes": { "portcullis.password.grant": "true" } })),
             client("bound", &json!({ "attributes": { "pkce.code.challenge.method": "S256" } })),
@@ -132,6 +145,7 @@ pub(crate) fn registration(realm: &str, client_id: &str) -> Registration {
     let client_secret = match client_id {
         "web" => Some("web-secret".to_owned()),
         "other" => Some("other-secret".to_owned()),
+        "swap" => Some("swap-secret".to_owned()),
         "service" => Some("service-secret".to_owned()),
         "keeper" => Some("keeper-secret".to_owned()),
         "odd" => Some(ODD_SECRET.to_owned()),
@@ -208,6 +222,17 @@ pub(crate) async fn by_password(server: &TestServer, user: &str) -> Result<Answe
 /// A client's own token.
 pub(crate) async fn by_client(server: &TestServer, client: &str, scope: &str) -> Result<Answer> {
     party(server, client)?.token(&[("grant_type", "client_credentials"), ("scope", scope)]).await
+}
+
+/// What `swap` gets for an access token.
+pub(crate) async fn exchange(server: &TestServer, subject: &str, more: &[(&str, &str)]) -> Result<Answer> {
+    let mut fields = vec![
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+        ("subject_token", subject),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
+    ];
+    fields.extend_from_slice(more);
+    party(server, "swap")?.token(&fields).await
 }
 
 /// Status and `error`.

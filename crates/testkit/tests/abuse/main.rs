@@ -11,6 +11,7 @@
 
 mod coded;
 mod codes;
+mod exchange;
 mod forge;
 mod grants;
 mod ground;

@@ -9,6 +9,7 @@ pub mod family;
 mod offline;
 pub mod password;
 pub mod refresh;
+pub mod token_exchange;
 
 #[cfg(test)]
 mod tests;

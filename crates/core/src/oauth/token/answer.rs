@@ -40,5 +40,8 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
         Some(scope) => object.text("scope", scope),
         None => object.text("scope", &issue.scopes.token_scope()),
     }
+    if let Some(kind) = issue.issued_token_type {
+        object.text("issued_token_type", kind);
+    }
     object.end()
 }

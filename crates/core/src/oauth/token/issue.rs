@@ -36,6 +36,12 @@ pub struct Issue<'a> {
     pub scopes: ActiveScopes<'a>,
     /// `scope` of the answer where it is not that of the access token: an offline refresh names all that was granted (Keycloak 26.4).
     pub answer_scope: Option<String>,
+    /// The only audiences that the access token names, with their roles, where some were asked for (RFC 8693 §2.1).
+    pub audiences: Option<Vec<String>>,
+    /// `issued_token_type` (RFC 8693 §2.2.1).
+    pub issued_token_type: Option<&'static str>,
+    /// No ID token, although `openid` is in force.
+    pub without_id: bool,
     /// By which grant.
     pub kind: GrantType,
     /// `iat`, seconds.
@@ -111,7 +117,7 @@ pub(crate) fn issue<'a>(
             let keeps = client_credentials::keeps_session(to.client);
             (!keeps, keeps)
         }
-        GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::Password => {
+        GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::Password | GrantType::TokenExchange => {
             (false, uses_refresh_tokens(to.client))
         }
         // RFC 6749 §4.2.2: no refresh token by the browser.
@@ -152,6 +158,9 @@ pub(crate) fn issue<'a>(
         grant: to.grant,
         scopes: scopes.permitted(cx.records, to.user),
         answer_scope: None,
+        audiences: None,
+        issued_token_type: None,
+        without_id: false,
         kind,
         issued_at: now,
         issuer: cx.issuer.to_owned(),
@@ -160,7 +169,7 @@ pub(crate) fn issue<'a>(
 }
 
 impl Issue<'_> {
-    fn facts(&self) -> Facts<'_> {
+    pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             records: self.records,
             client: self.client,
@@ -169,6 +178,7 @@ impl Issue<'_> {
             transient: self.transient,
             grant: &self.grant,
             scopes: &self.scopes,
+            audiences: self.audiences.as_deref(),
             issuer: &self.issuer,
         }
     }
@@ -203,7 +213,9 @@ impl Issue<'_> {
         // OIDC Core §12.2: a refreshed ID token has no nonce.
         let nonce = match self.kind {
             GrantType::AuthorizationCode | GrantType::Implicit => self.grant.nonce.as_deref(),
-            GrantType::RefreshToken | GrantType::Password | GrantType::ClientCredentials => None,
+            GrantType::RefreshToken | GrantType::Password | GrantType::ClientCredentials | GrantType::TokenExchange => {
+                None
+            }
         };
         tokens::id(&self.facts(), self.stamp(id), hashes, nonce)
     }

@@ -68,11 +68,7 @@ const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
 ];
 
 /// Grants of Keycloak 26.4 that do not work here: the shared checks come first, as there.
-const ELSEWHERE: &[&str] = &[
-    "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:ietf:params:oauth:grant-type:token-exchange",
-    "urn:openid:params:grant-type:ciba",
-];
+const ELSEWHERE: &[&str] = &["urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"];
 
 /// Runs the table. `authorization` are the texts of all `Authorization` headers.
 ///
@@ -107,7 +103,9 @@ fn grant_type(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 }
 
 fn repeated(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
-    if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
+    // RFC 8693 §2.1: an exchange may name several audiences.
+    let several: &[&str] = if draft.grant == Some(GrantType::TokenExchange) { &["audience"] } else { &[] };
+    if draft.params.repeated_besides(several).is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
 }
 
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
