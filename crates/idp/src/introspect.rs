@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, PRAGMA};
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
 use http::{HeaderValue, Method, StatusCode};
 use portcullis_core::claims::Facts;
 use portcullis_core::claims::tokens::{self, Introspected, IntrospectionPayload, Stamp};
@@ -22,6 +22,7 @@ use portcullis_core::session::{Grant, UserSession};
 use portcullis_core::user::User;
 
 use crate::bearer::{self, Refused};
+use crate::client_auth::{self, Asking, Marked};
 use crate::extract::{self, Arrival};
 use crate::respond;
 use crate::state::{App, RealmView, Unavailable};
@@ -44,22 +45,15 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         return refused(&reason);
     }
     let Ok(params) = extract::form(&parts.headers, &body) else { return refused(&Reason::InvalidRequest) };
-    let headers = parts.headers.get_all(AUTHORIZATION).iter();
-    // A header that is no text is no credential; it must not count as absent.
-    let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
-    let asked = match law::open(&view.records, &authorization, &params) {
+    let (issuer, now) = (base.issuer(&realm), app.now());
+    let asking = Asking { headers: &parts.headers, params: &params, issuer: &issuer, now };
+    let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
+    let asked = match law::open(&view.records, &proven, &params) {
         Ok(asked) => asked,
         Err(reason) => return refused(&reason),
     };
-    let issuer = base.issuer(&realm);
-    let cx = Context {
-        now: app.now(),
-        records: &view.records,
-        base: &base.url,
-        issuer: &issuer,
-        ip: &peer.ip,
-        entropy: &*app.entropy,
-    };
+    let cx =
+        Context { now, records: &view.records, base: &base.url, issuer: &issuer, ip: &peer.ip, entropy: &*app.entropy };
     match answer(&app, &view, &cx, &asked).await {
         Ok(document) => {
             let document = document.unwrap_or_else(|| law::INACTIVE.to_vec());
@@ -80,6 +74,9 @@ fn options() -> Response {
 
 /// Keycloak 26.4 says nothing about caching here.
 fn refused(reason: &Reason) -> Response {
+    if *reason == Reason::Unavailable {
+        return respond::unavailable();
+    }
     let mut response = respond::oauth_error(reason);
     response.headers_mut().remove(CACHE_CONTROL);
     response.headers_mut().remove(PRAGMA);

@@ -8,6 +8,7 @@
 
 mod authorize;
 mod bearer;
+mod client_auth;
 mod extract;
 pub mod import;
 mod introspect;

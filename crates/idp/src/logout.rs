@@ -7,17 +7,18 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CACHE_CONTROL, LOCATION};
+use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::ending;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{ClientUuid, EventId, SessionId};
 use portcullis_core::login::flow::{LogoutTab, Purpose};
+use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::logout::{self, Consent, Refusal, ValidLogout};
-use portcullis_core::oauth::{client_auth, error::Reason};
 use portcullis_core::plan::{Lane, Plan, Write};
 
+use crate::client_auth::{self, Asking, Marked};
 use crate::login::{self, Cx, Sso, Visit, flows, restart};
 use crate::pages::security::Policy;
 use crate::pages::{Advice, Developer, ErrorPage, InfoPage, LogoutConfirmPage, Page, Text};
@@ -205,10 +206,11 @@ fn page<P: Page>(cx: &Cx<'_>, status: StatusCode, page: &P) -> Response {
 // --- by a client ---------------------------------------------------------------------------------------------------
 
 async fn by_refresh_token(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
-    let authorization: Vec<&str> =
-        visit.headers.get_all(AUTHORIZATION).iter().map(|v| v.to_str().unwrap_or_default()).collect();
-    let client = match client_auth::authenticate(&cx.view.records, &authorization, &visit.form) {
+    let issuer = cx.issuer();
+    let asking = Asking { headers: &visit.headers, params: &visit.form, issuer: &issuer, now: cx.now };
+    let client = match client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await {
         Ok(client) => client.client(),
+        Err(Reason::Unavailable) => return Err(Unavailable),
         Err(reason) => return Ok(json_error(&reason)),
     };
     let one = visit.form.count("refresh_token") == 1;

@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::AUTHORIZATION;
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode};
 use portcullis_core::ids::UserId;
@@ -25,6 +24,7 @@ use portcullis_core::oauth::token::{self, Context, Cors, GrantType, Opened};
 use portcullis_core::time::Now;
 use portcullis_store::ApplyError;
 
+use crate::client_auth::{self, Asking, Marked};
 use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
@@ -109,6 +109,8 @@ enum Tried {
 #[derive(Default)]
 struct Progress {
     tries: usize,
+    /// The client's assertion counts once for the request.
+    marked: Marked,
     /// The user whose password was right: it is compared (and counted) once.
     accepted: Option<UserId>,
 }
@@ -135,10 +137,10 @@ impl Call<'_> {
         if let Some(reason) = closed(&view, &self.peer) {
             return Tried::Done(refused(&self.parts.headers, &reason, &Allowed::Any));
         }
-        let headers = self.parts.headers.get_all(AUTHORIZATION).iter();
-        // A header that is no text is no credential; it must not count as absent.
-        let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
-        let opened = match token::open(&view.records, &authorization, self.params) {
+        let issuer = self.base.issuer(&view.records.realm.name);
+        let asking = Asking { headers: &self.parts.headers, params: self.params, issuer: &issuer, now: self.now };
+        let proven = client_auth::authenticate(self.app, &view, asking, &mut progress.marked).await;
+        let opened = match token::open(&view.records, &proven, self.params) {
             Ok(opened) => opened,
             Err(refusal) => {
                 let client = refusal.client_id.as_deref().and_then(|id| view.records.client(id));

@@ -21,6 +21,7 @@ mod key_set;
 mod reject;
 mod secret;
 mod signing_key;
+mod spki;
 mod verifying_key;
 
 pub use algorithm::{Algorithm, Curve, KeyType};

@@ -131,6 +131,16 @@ impl TestServer {
         Ok(server)
     }
 
+    /// Another process over the same rows: nothing that was only in memory is there. Its time and settings are the options'.
+    ///
+    /// # Errors
+    /// When the idp does not start.
+    pub async fn again(&self, options: Options) -> Result<Self> {
+        let seed = options.seed.wrapping_add(1);
+        let ground = Ground { db: self.db.clone(), ..Ground::new(Options { seed, ..options })? };
+        Self::serve(&ground, listener().await?).await
+    }
+
     async fn serve(ground: &Ground, listener: TcpListener) -> Result<Self> {
         let base = format!("http://{}", listener.local_addr()?);
         let idp = ground.idp().await?;

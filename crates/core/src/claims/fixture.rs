@@ -293,3 +293,17 @@ impl crate::entropy::Entropy for Counter {
         }
     }
 }
+
+/// The client of a form, now.
+pub(crate) fn proven<'a>(
+    records: &'a RealmRecords,
+    params: &crate::oauth::params::Params,
+) -> Result<crate::oauth::client_auth::AuthenticatedClient<'a>, crate::oauth::error::Reason> {
+    use crate::oauth::client_auth::{Presented, Proven, authenticate};
+    let now = crate::time::Now::from_secs(1_800_000_000);
+    let presented = Presented { authorization: &[], params, now, issuer: ISSUER, fetched: None };
+    Ok(match authenticate(records, &presented)? {
+        Proven::Now(client) => client,
+        Proven::Once(once) => once.marked(),
+    })
+}

@@ -1,14 +1,27 @@
-//! Client authentication (RFC 6749 §2.3) as Keycloak 26.4 does it: the form's words win over Basic, public clients name themselves.
+//! Client authentication (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9) as Keycloak 26.4 does it: the form's words win over Basic, public
+//! clients name themselves, and a client proves itself by the one method it is registered for.
+//!
+//! **Owns** who a request claims to be, whether it proved it, and what must be marked as used. **Does not own** fetching of keys and
+//! the writing of marks (idp).
+//! **Flow** [`awaited`] (keys to fetch first, if any) -> [`authenticate`] -> [`Proven`]: at once, or [`Once`] its mark is written.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use portcullis_jose::digest;
+mod assertion;
+mod keys;
+mod secret;
+
+use portcullis_jose::KeySet;
 
 use crate::client::Client;
+use crate::ids::RealmId;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
+use crate::pending::SpentKind;
+use crate::plan::Write;
 use crate::realm::Profile;
 use crate::records::RealmRecords;
+use crate::time::Now;
+
+pub use assertion::ASSERTION_TYPE;
 
 /// How the client proved who it is (RFC 8414 `token_endpoint_auth_methods_supported`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +32,19 @@ pub enum Method {
     Basic,
     /// `client_secret_post`
     Post,
+    /// `client_secret_jwt`
+    SecretJwt,
+    /// `private_key_jwt`
+    PrivateKeyJwt,
 }
+
+/// The methods that work, as discovery lists them.
+pub const METHODS: &[&str] = &["private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt"];
+
+/// The algorithms of client assertions, as discovery lists them.
+pub const ASSERTION_ALGORITHMS: &[&str] = &[
+    "PS384", "RS384", "EdDSA", "ES384", "HS256", "HS512", "ES256", "RS256", "HS384", "ES512", "PS256", "PS512", "RS512",
+];
 
 /// A client that proved who it is at this request.
 #[derive(Clone, Copy, Debug)]
@@ -42,197 +67,148 @@ impl<'a> AuthenticatedClient<'a> {
     }
 }
 
-/// What the request carried.
-#[derive(Default)]
-struct Presented {
-    basic: Option<(String, String)>,
+/// What a request brought along.
+#[derive(Clone, Copy)]
+pub struct Presented<'r> {
+    /// The texts of all `Authorization` headers; more than one is not decodable.
+    pub authorization: &'r [&'r str],
+    /// The form.
+    pub params: &'r Params,
+    /// The request's clock.
+    pub now: Now,
+    /// The realm's issuer: an assertion is for it, or for an endpoint below it.
+    pub issuer: &'r str,
+    /// The keys at the address that [`awaited`] named; `None` when there is none or nothing came from it.
+    pub fetched: Option<&'r KeySet>,
 }
 
-/// Authenticates the client of a token, revocation, introspection or logout request. `authorization` is the header's text, if there
-/// is exactly one; more than one is not decodable.
+/// Who a request is from.
+#[derive(Debug)]
+#[must_use = "a client is known only when its mark is written"]
+pub enum Proven<'a> {
+    /// Known.
+    Now(AuthenticatedClient<'a>),
+    /// Known when the mark is written: an assertion counts once (RFC 7523 §3, TE-07).
+    Once(Once<'a>),
+}
+
+/// A client that proved itself by an assertion, which must be marked as used before anything else is touched.
+#[derive(Debug)]
+pub struct Once<'a> {
+    client: AuthenticatedClient<'a>,
+    hash: [u8; 32],
+    expires_at: i64,
+}
+
+impl<'a> Once<'a> {
+    /// SHA-256 of client and `jti`.
+    #[must_use]
+    pub fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    /// The mark. Gate: `AlreadySpent`, which is [`Reason::AssertionReused`].
+    #[must_use]
+    pub fn mark(&self, realm: &RealmId) -> Write {
+        let (kind, expires_at) = (SpentKind::ClientAssertion, self.expires_at);
+        Write::Spend { realm: realm.clone(), kind, hash: self.hash, expires_at }
+    }
+
+    /// The mark is written: who it is.
+    #[must_use]
+    pub fn marked(self) -> AuthenticatedClient<'a> {
+        self.client
+    }
+}
+
+/// Keys that must be fetched before a request can be judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Awaited<'a> {
+    /// Whose.
+    pub client: &'a str,
+    /// Where (`jwks.url`).
+    pub url: &'a str,
+}
+
+/// Which keys an assertion needs that are published elsewhere. Nothing is awaited for a request that is refused anyway.
+#[must_use]
+pub fn awaited<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Option<Awaited<'a>> {
+    let claim = claim(records, presented).ok()?;
+    let by_key = !claim.client.is_public() && claim.client.settings.client_authenticator_type == assertion::BY_KEY;
+    let url = keys::address(claim.client).filter(|_| by_key)?;
+    assertion::is_plausible(claim.client, presented.params)
+        .then_some(Awaited { client: claim.client.client_id.as_str(), url })
+}
+
+/// Authenticates the client of a request.
 ///
 /// # Errors
-/// The rows of Keycloak's table (TE-02 to TE-06, P-09): unknown, disabled or unnamed clients, wrong or missing secrets, headers that
-/// cannot be read, and in a strict realm two methods at once.
-pub fn authenticate<'a>(
-    records: &'a RealmRecords,
-    authorization: &[&str],
-    params: &Params,
-) -> Result<AuthenticatedClient<'a>, Reason> {
-    let presented = Presented { basic: basic(authorization)? };
-    let form_id = params.get("client_id");
-    if records.realm.profile() == Profile::Strict {
-        one_method(&presented, form_id, params)?;
-    }
-    let basic_id = presented.basic.as_ref().map(|(id, _)| id.as_str());
-    let client_id = form_id.or(basic_id).ok_or(Reason::UnknownClient)?;
-    let client = records.client(client_id).filter(|c| c.settings.enabled).ok_or(Reason::UnknownClient)?;
+/// The rows of Keycloak's table (TE-02 to TE-11, P-09): unknown, disabled or unnamed clients, wrong or missing secrets and
+/// assertions, headers that cannot be read, another method than the client's, and in a strict realm two methods at once.
+pub fn authenticate<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Proven<'a>, Reason> {
+    let Claim { client, basic } = claim(records, presented)?;
     if client.settings.bearer_only {
         return Err(Reason::BadClientCredentials);
     }
-    let method = if client.is_public() { Method::None } else { prove(client, &presented, params)? };
-    if client.settings.protocol != "openid-connect" {
-        return Err(Reason::WrongClientProtocol);
+    if client.is_public() {
+        return known(client, Method::None).map(Proven::Now);
     }
-    Ok(AuthenticatedClient { client, method })
+    match client.settings.client_authenticator_type.as_str() {
+        "client-secret" => {
+            let method = secret::prove(client, basic.as_ref(), presented.params)?;
+            known(client, method).map(Proven::Now)
+        }
+        assertion::BY_KEY | assertion::BY_SECRET => {
+            let judged = assertion::judge(records.realm.profile(), client, presented)?;
+            let client = known(client, judged.method)?;
+            Ok(Proven::Once(Once { client, hash: judged.hash, expires_at: judged.expires_at }))
+        }
+        // Certificates (RFC 8705) and authenticators of others.
+        _ => Err(Reason::BadClientCredentials),
+    }
 }
 
-/// RFC 6749 §2.3: never more than one method, and all names of the client are one name.
-fn one_method(presented: &Presented, form_id: Option<&str>, params: &Params) -> Result<(), Reason> {
-    let Some((id, _)) = &presented.basic else { return Ok(()) };
-    let differs = form_id.is_some_and(|form| form != id);
-    let assertion = params.has("client_assertion");
-    if differs || assertion || params.has("client_secret") {
-        Err(Reason::UndecodableClientAuthentication)
+fn known(client: &Client, method: Method) -> Result<AuthenticatedClient<'_>, Reason> {
+    if client.settings.protocol == "openid-connect" {
+        Ok(AuthenticatedClient { client, method })
     } else {
-        Ok(())
+        Err(Reason::WrongClientProtocol)
     }
 }
 
-fn prove(client: &Client, presented: &Presented, params: &Params) -> Result<Method, Reason> {
-    if client.settings.client_authenticator_type != "client-secret" {
-        return Err(Reason::AssertionMissing);
+/// Who a request says it is from.
+struct Claim<'a> {
+    client: &'a Client,
+    basic: Option<(String, String)>,
+}
+
+fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Claim<'a>, Reason> {
+    let params = presented.params;
+    let basic = secret::basic(presented.authorization)?;
+    if records.realm.profile() == Profile::Strict {
+        one_method(basic.as_ref(), params)?;
     }
-    let secret = client.secret.as_ref().filter(|s| !s.is_empty()).ok_or(Reason::BadClientCredentials)?;
-    // Basic for A with client_id=B in the form tries B, and A's secret is not B's.
-    let basic = presented.basic.as_ref().filter(|(id, _)| *id == client.client_id);
-    let (given, method) = match (params.raw("client_secret"), basic) {
-        (Some(secret), _) => (secret, Method::Post),
-        (None, Some((_, secret))) => (secret.as_str(), Method::Basic),
-        (None, None) => return Err(Reason::BadClientCredentials),
+    let enabled = |id: &str| records.client(id).filter(|c| c.settings.enabled).ok_or(Reason::UnknownClient);
+    let client = match params.get("client_id").or(basic.as_ref().map(|(id, _)| id.as_str())) {
+        Some(id) => enabled(id)?,
+        None => {
+            let subject = assertion::subject(params).ok_or(Reason::UnknownClient)?;
+            // Keycloak 26.4: an assertion names only clients that use one.
+            Some(enabled(&subject)?).filter(|client| assertion::is_method_of(client)).ok_or(Reason::UnknownClient)?
+        }
     };
-    // Hashes have one length, so not even the length of the secret shows.
-    let same = digest::constant_time_eq(&digest::sha256(given.as_bytes()), &digest::sha256(secret.expose().as_bytes()));
-    if same && !given.is_empty() { Ok(method) } else { Err(Reason::BadClientCredentials) }
+    Ok(Claim { client, basic })
 }
 
-/// Reads `Authorization: Basic`. Another scheme and a value without colon count as absent (Keycloak 26.4).
-fn basic(authorization: &[&str]) -> Result<Option<(String, String)>, Reason> {
-    let header = match authorization {
-        [] => return Ok(None),
-        [one] => *one,
-        _ => return Err(Reason::UndecodableClientAuthentication),
+/// RFC 6749 §2.3: never more than one method, and all names of the client are one name (TE-02, TE-06).
+fn one_method(basic: Option<&(String, String)>, params: &Params) -> Result<(), Reason> {
+    let (secret, assertion) = (params.has("client_secret"), params.has("client_assertion"));
+    let two = match basic {
+        Some((id, _)) => secret || assertion || params.get("client_id").is_some_and(|form| form != id),
+        None => secret && assertion,
     };
-    let Some((scheme, value)) = header.split_once(' ') else { return Ok(None) };
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return Ok(None);
-    }
-    let bytes = STANDARD.decode(value).map_err(|_| Reason::UndecodableClientAuthentication)?;
-    let text = String::from_utf8(bytes).map_err(|_| Reason::UndecodableClientAuthentication)?;
-    let Some((id, secret)) = text.split_once(':') else { return Ok(None) };
-    Ok(Some((form_decode(id)?, form_decode(secret)?)))
-}
-
-/// RFC 6749 §2.3.1: both halves are form-encoded.
-fn form_decode(text: &str) -> Result<String, Reason> {
-    let refused = Reason::UndecodableClientAuthentication;
-    // A lone pair parser: `&` and `=` inside a half are data.
-    let quoted = text.replace('&', "%26").replace('=', "%3D");
-    let params = Params::parse(format!("v={quoted}").as_bytes()).map_err(|_| refused.clone())?;
-    params.raw("v").map(str::to_owned).ok_or(refused)
+    if two { Err(Reason::UndecodableClientAuthentication) } else { Ok(()) }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::claims::fixture;
-
-    const SECRET: &str = "s3cr:et%+ä";
-    const ENCODED: &str = "s3cr%3Aet%25%2B%C3%A4";
-
-    fn header(text: &str) -> String {
-        format!("Basic {}", STANDARD.encode(text))
-    }
-
-    fn attempt(
-        records: &RealmRecords,
-        authorization: &[&str],
-        form: &[(&str, &str)],
-    ) -> Result<(String, Method), Reason> {
-        let params = Params::from_pairs(form.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
-        authenticate(records, authorization, &params).map(|a| (a.client().client_id.clone(), a.method()))
-    }
-
-    fn ok(id: &str, method: Method) -> Result<(String, Method), Reason> {
-        Ok((id.to_owned(), method))
-    }
-
-    #[test]
-    fn te_03_to_te_06_p_09_keycloaks_table() {
-        let records = fixture::records();
-        let (garbage, bearer) = (&"Basic !!!".to_owned(), &"Bearer x".to_owned());
-        let good = header(&format!("web:{ENCODED}"));
-        let lower = good.replacen("Basic", "bAsIc", 1);
-        let blanks = good.replacen("Basic ", "Basic  ", 1);
-        let wrong = header("web:nope");
-        let raw = header("web:%zz");
-        let unknown = header("nobody:x");
-        let colonless = header("web");
-        let latin = format!("Basic {}", STANDARD.encode(b"web:\xff"));
-        let list = format!("{good}, {good}");
-        let (id, secret) = (("client_id", "web"), ("client_secret", SECRET));
-        let bad = Err(Reason::BadClientCredentials);
-        let unread = Err(Reason::UndecodableClientAuthentication);
-        let none = Err(Reason::UnknownClient);
-        for (name, authorization, form, expected) in [
-            ("nothing", vec![], vec![], none.clone()),
-            ("client_id empty", vec![], vec![("client_id", "")], none.clone()),
-            ("unknown", vec![], vec![("client_id", "nobody"), secret], none.clone()),
-            ("another case", vec![], vec![("client_id", "Web"), secret], none.clone()),
-            ("disabled", vec![], vec![("client_id", "off"), secret], none.clone()),
-            ("secret missing", vec![], vec![id], bad.clone()),
-            ("secret empty", vec![], vec![id, ("client_secret", "")], bad.clone()),
-            ("secret wrong", vec![], vec![id, ("client_secret", "wrong")], bad.clone()),
-            ("post", vec![], vec![id, secret], ok("web", Method::Post)),
-            ("basic", vec![&good], vec![], ok("web", Method::Basic)),
-            ("basic lower case", vec![&lower], vec![], ok("web", Method::Basic)),
-            ("basic and client_id", vec![&good], vec![id], ok("web", Method::Basic)),
-            ("basic wrong", vec![&wrong], vec![], bad.clone()),
-            ("basic unknown", vec![&unknown], vec![], none.clone()),
-            ("basic without colon", vec![&colonless], vec![], none.clone()),
-            ("basic garbage", vec![garbage], vec![], unread.clone()),
-            ("two blanks", vec![&blanks], vec![], unread.clone()),
-            ("not UTF-8", vec![&latin], vec![], unread.clone()),
-            ("broken percent", vec![&raw], vec![], unread.clone()),
-            ("a list", vec![&list], vec![], unread.clone()),
-            ("two headers", vec![&good, &good], vec![], unread.clone()),
-            ("bearer scheme", vec![bearer], vec![id, secret], ok("web", Method::Post)),
-            ("form secret wrong wins", vec![&good], vec![id, ("client_secret", "wrong")], bad.clone()),
-            ("form secret right wins", vec![&wrong], vec![id, secret], ok("web", Method::Post)),
-            ("basic A, form B", vec![&good], vec![("client_id", "limited")], bad.clone()),
-            ("public", vec![], vec![("client_id", "app")], ok("app", Method::None)),
-            (
-                "public with junk secret",
-                vec![],
-                vec![("client_id", "app"), ("client_secret", "junk")],
-                ok("app", Method::None),
-            ),
-            ("bearer-only", vec![], vec![("client_id", "api"), secret], bad.clone()),
-            ("assertion client", vec![], vec![("client_id", "jwt"), secret], Err(Reason::AssertionMissing)),
-            ("saml client", vec![], vec![("client_id", "saml")], Err(Reason::WrongClientProtocol)),
-        ] {
-            let authorization: Vec<&str> = authorization.into_iter().map(String::as_str).collect();
-            assert_eq!(attempt(&records, &authorization, &form), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn te_02_te_06_a_strict_realm_takes_one_method_and_one_name() {
-        let records = fixture::records_with(json!({ "attributes": { "portcullis.profile": "strict" } }));
-        let good = header(&format!("web:{ENCODED}"));
-        let (id, secret) = (("client_id", "web"), ("client_secret", SECRET));
-        let unread = Err(Reason::UndecodableClientAuthentication);
-        for (form, expected) in [
-            (vec![id, secret], unread.clone()),
-            (vec![("client_id", "app")], unread.clone()),
-            (vec![("client_assertion", "x")], unread),
-            (vec![id], ok("web", Method::Basic)),
-            (vec![], ok("web", Method::Basic)),
-        ] {
-            assert_eq!(attempt(&records, &[&good], &form), expected, "{form:?}");
-        }
-        assert_eq!(attempt(&records, &[], &[id, secret]), ok("web", Method::Post));
-    }
-}
+mod tests;

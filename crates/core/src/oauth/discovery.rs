@@ -6,12 +6,12 @@
 use serde_json::Value;
 
 use crate::json::Object;
+use crate::oauth::client_auth::{ASSERTION_ALGORITHMS, METHODS};
 use crate::oauth::response_type::ResponseType;
 use crate::oauth::token::GrantType;
 use crate::realm::Profile;
 use crate::records::RealmRecords;
 
-const AUTH_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
 const CLAIMS: &[&str] = &[
     "iss",
     "sub",
@@ -74,14 +74,11 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     list(&mut o, "request_object_signing_alg_values_supported", NOTHING);
     encryption(&mut o, "request_object");
     list(&mut o, "response_modes_supported", &["query", "fragment", "form_post"]);
-    list(&mut o, "token_endpoint_auth_methods_supported", AUTH_METHODS);
-    list(&mut o, "token_endpoint_auth_signing_alg_values_supported", NOTHING);
-    list(&mut o, "introspection_endpoint_auth_methods_supported", AUTH_METHODS);
-    for name in
-        ["introspection_endpoint_auth_signing_alg_values_supported", "authorization_signing_alg_values_supported"]
-    {
-        list(&mut o, name, NOTHING);
-    }
+    list(&mut o, "token_endpoint_auth_methods_supported", METHODS);
+    list(&mut o, "token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
+    list(&mut o, "introspection_endpoint_auth_methods_supported", METHODS);
+    list(&mut o, "introspection_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
+    list(&mut o, "authorization_signing_alg_values_supported", NOTHING);
     encryption(&mut o, "authorization");
     list(&mut o, "claims_supported", CLAIMS);
     list(&mut o, "claim_types_supported", &["normal"]);
@@ -187,7 +184,7 @@ mod tests {
         );
         assert_eq!(
             document["introspection_endpoint_auth_methods_supported"],
-            json!(["client_secret_basic", "client_secret_post"])
+            json!(["private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt"])
         );
         for absent in ["revocation_endpoint", "registration_endpoint", "device_authorization_endpoint"] {
             assert_eq!(document.get(absent), None, "{absent}");

@@ -67,6 +67,40 @@ reasons! {
     UndecodableClientAuthentication => 400 "unauthorized_client" "Unexpected error when authenticating client";
     /// The client authenticates with signed assertions and sent none (RFC 7523 §2.2).
     AssertionMissing => 400 "invalid_client" "Parameter client_assertion_type is missing";
+    /// Another `client_assertion_type` than the one of RFC 7523 §2.2.
+    AssertionTypeUnknown(given) => 400 "invalid_client" format!("Parameter client_assertion_type has value '{given}' but expected is 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'");
+    /// No `client_assertion`.
+    AssertionAbsent => 400 "invalid_client" "client_assertion parameter missing";
+    /// The assertion is about another client than the request names.
+    AssertionOfAnotherClient => 400 "invalid_client" "client_id parameter does not match sub claim";
+    /// Not the algorithm the client is registered for.
+    AssertionAlgorithm => 400 "invalid_client" "Invalid signature algorithm";
+    /// The client has no key of this `kid` and algorithm, or its keys cannot be had.
+    AssertionKeyUnknown => 400 "invalid_client" "Unable to load public key";
+    /// `private_key_jwt` whose signature, algorithm or shape does not hold.
+    AssertionSignature => 400 "invalid_client" "Client authentication with signed JWT failed: Signature on JWT token failed validation";
+    /// `client_secret_jwt` whose signature or shape does not hold. Two blanks (Keycloak 26.4).
+    SecretAssertionSignature => 400 "unauthorized_client" "Client authentication with client secret signed JWT failed: Signature on JWT token by client secret  failed validation";
+    /// `client_secret_jwt` by an asymmetric algorithm. One blank (Keycloak 26.4).
+    SecretAssertionAsymmetric => 400 "unauthorized_client" "Client authentication with client secret signed JWT failed: Signature on JWT token by client secret failed validation";
+    /// `aud` names others only.
+    AssertionAudience => 400 "invalid_client" "Invalid token audience";
+    /// `aud` names others too.
+    AssertionAudiences => 400 "invalid_client" "Multiple audiences not allowed";
+    /// No `exp`.
+    AssertionWithoutExpiry => 400 "invalid_client" "Token exp claim is required";
+    /// `exp` has passed, or `nbf` is ahead.
+    AssertionNotActive => 400 "invalid_client" "Token is not active";
+    /// `iat` is ahead.
+    AssertionFromFuture => 400 "invalid_client" "Token was issued in the future";
+    /// `iat` lies too far back.
+    AssertionTooOld => 400 "invalid_client" "Token was issued too far in the past to be used now";
+    /// `exp` lies too far ahead, and no `iat` bounds it.
+    AssertionTooLong => 400 "invalid_client" "Token expiration is too far in the future and iat claim not present in token";
+    /// No `jti`.
+    AssertionWithoutId => 400 "invalid_client" "Token jti claim is required";
+    /// The `jti` was used before (TE-07).
+    AssertionReused => 400 "invalid_client" "Token reuse detected";
     /// A client of another protocol.
     WrongClientProtocol => 400 "invalid_client" "Wrong client protocol.";
     /// Scope words that the client does not have (RFC 6749 §3.3).

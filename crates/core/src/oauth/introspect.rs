@@ -4,7 +4,7 @@
 //! bearer check, [`super::grants::refresh::is_live`]) nor the answer's members ([`crate::claims::tokens`]).
 //! **Flow** [`open`] (table) -> the token is verified -> [`may_learn`] -> the document, or [`INACTIVE`].
 
-use super::client_auth;
+use super::client_auth::AuthenticatedClient;
 use super::error::Reason;
 use super::params::Params;
 use crate::client::Client;
@@ -36,7 +36,7 @@ pub struct Asked<'a> {
 
 struct Draft<'a, 'r> {
     records: &'a RealmRecords,
-    authorization: &'r [&'r str],
+    proven: &'r Result<AuthenticatedClient<'a>, Reason>,
     params: &'a Params,
     caller: Option<&'a Client>,
     token: Option<&'a str>,
@@ -55,12 +55,16 @@ const TABLE: &[(&str, Check)] = &[
     ("token_type_hint", hint),
 ];
 
-/// Runs the table. `authorization` are the texts of all `Authorization` headers.
+/// Runs the table. `proven` is who the request is from, or why nobody knows.
 ///
 /// # Errors
 /// The first check that refuses (TE-21).
-pub fn open<'a>(records: &'a RealmRecords, authorization: &[&str], params: &'a Params) -> Result<Asked<'a>, Reason> {
-    let mut draft = Draft { records, authorization, params, caller: None, token: None, form: Form::Full };
+pub fn open<'a>(
+    records: &'a RealmRecords,
+    proven: &Result<AuthenticatedClient<'a>, Reason>,
+    params: &'a Params,
+) -> Result<Asked<'a>, Reason> {
+    let mut draft = Draft { records, proven, params, caller: None, token: None, form: Form::Full };
     for (_, check) in TABLE {
         check(&mut draft)?;
     }
@@ -74,10 +78,12 @@ fn realm_enabled(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 }
 
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
-    // Keycloak 26.4: one answer, however the client failed.
-    let client = client_auth::authenticate(draft.records, draft.authorization, draft.params)
-        .map_err(|_| Reason::IntrospectionUnauthenticated)?;
-    draft.caller = Some(client.client());
+    draft.caller = match draft.proven {
+        Ok(client) => Some(client.client()),
+        Err(Reason::Unavailable) => return Err(Reason::Unavailable),
+        // Keycloak 26.4: one answer, however the client failed.
+        Err(_) => return Err(Reason::IntrospectionUnauthenticated),
+    };
     Ok(())
 }
 
@@ -126,7 +132,8 @@ mod tests {
     fn attempt(settings: serde_json::Value, pairs: &[(&str, &str)]) -> Result<(String, String, Form), Reason> {
         let records = fixture::records_with(settings);
         let params = Params::from_pairs(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect());
-        open(&records, &[], &params).map(|a| (a.caller.client_id.clone(), a.token.to_owned(), a.form))
+        open(&records, &fixture::proven(&records, &params), &params)
+            .map(|a| (a.caller.client_id.clone(), a.token.to_owned(), a.form))
     }
 
     #[test]

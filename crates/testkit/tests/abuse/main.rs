@@ -9,6 +9,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of an answer fails the test")]
 
+mod assertions;
 mod coded;
 mod codes;
 mod exchange;

@@ -1,7 +1,7 @@
 //! The ordered checks that stand before every grant.
 
 use super::GrantType;
-use crate::oauth::client_auth::{self, AuthenticatedClient};
+use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::realm::Profile;
@@ -43,7 +43,7 @@ pub struct Opened<'a> {
 
 struct Draft<'a, 'r> {
     records: &'a RealmRecords,
-    authorization: &'r [&'r str],
+    proven: &'r Result<AuthenticatedClient<'a>, Reason>,
     params: &'r Params,
     grant: Option<GrantType>,
     client: Option<AuthenticatedClient<'a>>,
@@ -70,12 +70,16 @@ const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
 /// Grants of Keycloak 26.4 that do not work here: the shared checks come first, as there.
 const ELSEWHERE: &[&str] = &["urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"];
 
-/// Runs the table. `authorization` are the texts of all `Authorization` headers.
+/// Runs the table. `proven` is who the request is from, or why nobody knows.
 ///
 /// # Errors
 /// The first check that refuses (TE-01 to TE-06).
-pub fn open<'a>(records: &'a RealmRecords, authorization: &[&str], params: &Params) -> Result<Opened<'a>, Refusal> {
-    let mut draft = Draft { records, authorization, params, grant: None, client: None };
+pub fn open<'a>(
+    records: &'a RealmRecords,
+    proven: &Result<AuthenticatedClient<'a>, Reason>,
+    params: &Params,
+) -> Result<Opened<'a>, Refusal> {
+    let mut draft = Draft { records, proven, params, grant: None, client: None };
     for (_, check, cors, grants) in TABLE {
         if draft.grant.map_or(grants.len() == ALL.len(), |grant| grants.contains(&grant)) {
             check(&mut draft).map_err(|reason| refusal(&draft, reason, *cors))?;
@@ -109,7 +113,7 @@ fn repeated(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 }
 
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
-    draft.client = Some(client_auth::authenticate(draft.records, draft.authorization, draft.params)?);
+    draft.client = Some(draft.proven.clone()?);
     Ok(())
 }
 

@@ -10,7 +10,8 @@ fn params(pairs: &[(&str, &str)]) -> Params {
 
 fn reason(settings: serde_json::Value, pairs: &[(&str, &str)]) -> Result<(GrantType, String), (Reason, Cors)> {
     let records = fixture::records_with(settings);
-    open(&records, &[], &params(pairs))
+    let params = params(pairs);
+    open(&records, &fixture::proven(&records, &params), &params)
         .map(|o| (o.grant, o.client.client().client_id.clone()))
         .map_err(|refusal| (refusal.reason, refusal.cors))
 }

@@ -85,7 +85,7 @@ impl World {
 
     fn client<'a>(&'a self, id: &str) -> client_auth::AuthenticatedClient<'a> {
         let secret = ("client_secret", "s3cr:et%+\u{e4}");
-        client_auth::authenticate(&self.records, &[], &params(&[("client_id", id), secret])).unwrap()
+        fixture::proven(&self.records, &params(&[("client_id", id), secret])).unwrap()
     }
 
     fn exchange(&self, client: &str, form: &[(&str, &str)]) -> Decision<'_> {

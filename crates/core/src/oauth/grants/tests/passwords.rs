@@ -63,7 +63,7 @@ fn a_client_may_go_without_refresh_tokens() {
         vec![client],
     );
     let cx = Context { records: &records, ..world.cx() };
-    let auth = client_auth::authenticate(&records, &[], &params(&[("client_id", "app")])).unwrap();
+    let auth = fixture::proven(&records, &params(&[("client_id", "app")])).unwrap();
     let user = fixture::user();
     let asked = password::Asked { username: "alice", password: "p", scope: "" };
     let issue = password::decide(&cx, &auth, asked, &user, false).answer.unwrap();
