@@ -2,6 +2,8 @@
 //!
 //! The whole plan commits or nothing does. A missed expectation names the [`Gate`] that was lost; the caller loads and decides again.
 
+use std::collections::BTreeMap;
+
 use crate::client::Client;
 use crate::cutoff::CutOff;
 use crate::event::Event;
@@ -158,6 +160,8 @@ pub enum Write {
         session: SessionId,
         /// Seconds.
         auth_time: i64,
+        /// All notes as they shall be.
+        notes: BTreeMap<String, String>,
     },
     /// A login becomes an offline session, seconds, where nobody but this client takes part in it. Gate: `SessionShared`.
     MakeOffline {

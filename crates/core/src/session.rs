@@ -79,6 +79,9 @@ pub struct Grant {
     /// Whether `auth_time` is shown (browser logins).
     #[serde(default)]
     pub browser: bool,
+    /// `auth_time` of this authorization, seconds: another login in the same session does not better it (OIDC Core §12.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
 }
 
 /// A refresh-token family: the row mints the token, so nothing is stored that could be stolen.

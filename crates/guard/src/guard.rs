@@ -13,7 +13,7 @@ use crate::builder::Builder;
 use crate::cache::{Cache, Digest};
 use crate::keys::{KeySource, Renewal};
 use crate::layer::GuardLayer;
-use crate::principal::Principal;
+use crate::principal::{Principal, Seconds};
 use crate::refusal::{Reason, RefusalSink, refuse};
 
 /// Lets verified callers of one issuer through to one API. Cloning shares everything, the cache too.
@@ -25,7 +25,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) renewal: Renewal,
     pub(crate) cache: Cache,
-    pub(crate) clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    pub(crate) clock: Seconds,
     pub(crate) sink: Arc<dyn RefusalSink>,
 }
 
@@ -54,7 +54,7 @@ impl Guard {
     }
 
     pub(crate) fn refuse(&self, reason: Reason) -> Response {
-        refuse(reason, self.0.profile.issuer(), None, &*self.0.sink)
+        refuse(reason, self.0.profile.issuer(), &[], &*self.0.sink)
     }
 
     pub(crate) async fn fetch(&self) -> Result<KeySet, NoKeys> {
@@ -118,7 +118,7 @@ impl Guard {
     fn verify(&self, token: &str, keys: &KeySet, now: i64) -> Result<Principal, Reason> {
         let verified = jwt::verify(token, keys, &self.0.profile, now).map_err(Reason::Token)?;
         check_kind(&verified)?;
-        Ok(Principal::new(verified, &self.0.sink))
+        Ok(Principal::new(verified, &self.0.sink, &self.0.clock))
     }
 
     /// Whether the token names a key that nobody here has seen, and our issuer: only then is a fetch worth it (DS-10).

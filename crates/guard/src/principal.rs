@@ -25,16 +25,21 @@ struct Facts {
     kid: Option<String>,
     alg: Algorithm,
     sink: Arc<dyn RefusalSink>,
+    clock: Seconds,
 }
 
+/// A clock, in seconds since the epoch.
+pub(crate) type Seconds = Arc<dyn Fn() -> i64 + Send + Sync>;
+
 impl Principal {
-    pub(crate) fn new(token: Verified, sink: &Arc<dyn RefusalSink>) -> Self {
+    pub(crate) fn new(token: Verified, sink: &Arc<dyn RefusalSink>, clock: &Seconds) -> Self {
         let expires_at = token.exp().unwrap_or_default();
         let (kid, alg) = (token.header().kid.clone(), token.header().alg);
         let claims = token.into_claims();
         let scopes = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
         let scopes = scopes.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, sink: Arc::clone(sink), claims }))
+        let (sink, clock) = (Arc::clone(sink), Arc::clone(clock));
+        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, sink, clock, claims }))
     }
 
     /// `sub`: the user, or the service account.
@@ -87,6 +92,18 @@ impl Principal {
         self.0.roles.iter().any(|r| r == role)
     }
 
+    /// `acr`: how sure the issuer is of who logged in (RFC 9470 §6.1). The names are the issuer's.
+    #[must_use]
+    pub fn acr(&self) -> Option<&str> {
+        self.text("acr")
+    }
+
+    /// `auth_time`: when the person last proved who it is, seconds since the epoch (RFC 9470 §6.1). `None` where no person did.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<i64> {
+        self.0.claims.get("auth_time").and_then(Value::as_i64)
+    }
+
     /// One claim of the token.
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&Value> {
@@ -107,6 +124,11 @@ impl Principal {
 
     pub(crate) fn key(&self) -> (Option<&str>, Algorithm) {
         (self.0.kid.as_deref(), self.0.alg)
+    }
+
+    /// Now, by the guard's clock: a principal may be remembered for as long as its token holds.
+    pub(crate) fn now(&self) -> i64 {
+        (self.0.clock)()
     }
 
     pub(crate) fn sink(&self) -> &dyn RefusalSink {
@@ -158,8 +180,8 @@ pub(crate) mod tests {
     fn of(claims: Value, expires_at: i64) -> Principal {
         let claims = claims.as_object().unwrap().clone();
         let (scopes, roles) = (Vec::new(), roles(&claims));
-        let sink = Arc::new(LogRefusals);
-        Principal(Arc::new(Facts { claims, scopes, roles, expires_at, kid: None, alg: Algorithm::ES256, sink }))
+        let (sink, clock): (_, Seconds) = (Arc::new(LogRefusals), Arc::new(|| 0));
+        Principal(Arc::new(Facts { claims, scopes, roles, expires_at, kid: None, alg: Algorithm::ES256, sink, clock }))
     }
 
     pub(crate) fn principal(subject: &str, expires_at: i64) -> Principal {

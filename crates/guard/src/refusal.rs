@@ -34,6 +34,10 @@ pub enum Reason {
     MissingRole,
     /// The token lacks a scope.
     MissingScope,
+    /// The login behind the token is of another level than this route takes (RFC 9470).
+    LevelTooLow,
+    /// The login behind the token is too long ago for this route, or the token does not say when it was (RFC 9470).
+    LoginTooOld,
     /// A [`crate::require`] layer or the [`crate::Principal`] extractor ran without a guard around it.
     NoPrincipal,
 }
@@ -51,6 +55,8 @@ impl Reason {
             Self::NoKeys => "no_keys",
             Self::MissingRole => "missing_role",
             Self::MissingScope => "missing_scope",
+            Self::LevelTooLow => "level_too_low",
+            Self::LoginTooOld => "login_too_old",
             Self::NoPrincipal => "no_principal",
         }
     }
@@ -67,6 +73,8 @@ impl Reason {
             Self::NoKeys => "expected keys of the issuer, got none",
             Self::MissingRole => "expected a role, got a token without it",
             Self::MissingScope => "expected a scope, got a token without it",
+            Self::LevelTooLow => "expected another acr, got a token of a login with less",
+            Self::LoginTooOld => "expected a recent auth_time, got an older one or none",
             Self::NoPrincipal => "expected the guard's layer outside, got a request that passed no guard",
         };
         fixed.to_owned()
@@ -92,6 +100,16 @@ impl Reason {
             Self::MissingRole | Self::MissingScope => {
                 (StatusCode::FORBIDDEN, Some("insufficient_scope"), "The access token does not allow this.")
             }
+            Self::LevelTooLow => (
+                StatusCode::UNAUTHORIZED,
+                Some("insufficient_user_authentication"),
+                "A different authentication level is required.",
+            ),
+            Self::LoginTooOld => (
+                StatusCode::UNAUTHORIZED,
+                Some("insufficient_user_authentication"),
+                "More recent authentication is required.",
+            ),
             Self::NoPrincipal => (StatusCode::INTERNAL_SERVER_ERROR, None, "The server made a mistake."),
         }
     }
@@ -126,8 +144,8 @@ impl RefusalSink for LogRefusals {
     }
 }
 
-/// Reports a refusal and makes its answer. `scope` is what a token would have needed (RFC 6750 §3).
-pub(crate) fn refuse(reason: Reason, issuer: &str, scope: Option<&str>, sink: &dyn RefusalSink) -> Response {
+/// Reports a refusal and makes its answer. `needed` says what a token would have needed (RFC 6750 §3, RFC 9470 §3).
+pub(crate) fn refuse(reason: Reason, issuer: &str, needed: &[(&str, String)], sink: &dyn RefusalSink) -> Response {
     let trace = trace::new_id();
     sink.refused(&Refusal { trace: &trace, reason, issuer });
     let mut response = problem(reason, &trace);
@@ -137,8 +155,8 @@ pub(crate) fn refuse(reason: Reason, issuer: &str, scope: Option<&str>, sink: &d
         if let Some(error) = error {
             challenge.push_str(&format!(", error={}, error_description={}", quoted(error), quoted(description)));
         }
-        if let Some(scope) = scope {
-            challenge.push_str(&format!(", scope={}", quoted(scope)));
+        for (name, value) in needed {
+            challenge.push_str(&format!(", {name}={}", quoted(value)));
         }
         let bare = HeaderValue::from_static("Bearer");
         let challenge = HeaderValue::from_str(&challenge).unwrap_or(bare);

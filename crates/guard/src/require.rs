@@ -1,6 +1,7 @@
 //! What a route demands of the caller. A demand stands inside the guard: it is added before `guard.layer()`.
 //!
-//! Owns: roles and scopes by exact word, 403 with `insufficient_scope`. Does not own: verification (the guard), rules about your data.
+//! Owns: roles and scopes by exact word, 403 with `insufficient_scope`; level and age of the login, 401 with
+//! `insufficient_user_authentication` (RFC 9470). Does not own: verification (the guard), rules about your data.
 //! Flow: [`Principal`] of the request -> demand met -> inner service, else a refusal.
 //!
 //! ```
@@ -43,6 +44,42 @@ pub fn scope(name: impl Into<String>) -> Require {
     all_scopes([name.into()])
 }
 
+/// The login behind the token must have one of these levels, by exact name (`acr`; RFC 9470). An empty list lets nobody in.
+///
+/// The answer is 401 with `error="insufficient_user_authentication"` and `acr_values`: the application sends the person to the
+/// authorization endpoint with the same `acr_values`, gets a token of that login, and asks again.
+///
+/// ```
+/// use axum::{Router, routing::post};
+/// use portcullis_guard::require;
+///
+/// let app: Router = Router::new()
+///     .route("/transfer", post(async || "done"))
+///     .layer(require::acr(["2"]));
+/// # let _ = app;
+/// ```
+#[must_use]
+pub fn acr<A: Into<String>>(values: impl IntoIterator<Item = A>) -> Require {
+    login(Some(values.into_iter().map(Into::into).collect()), None)
+}
+
+/// Both [`acr`] and [`max_age`], named in one answer: one more login satisfies them.
+#[must_use]
+pub fn acr_within<A: Into<String>>(values: impl IntoIterator<Item = A>, seconds: u32) -> Require {
+    login(Some(values.into_iter().map(Into::into).collect()), Some(seconds))
+}
+
+/// The person behind the token must have logged in at most so many seconds ago (`auth_time`; RFC 9470). A token that does not say
+/// when is refused. The answer is 401 as that of [`acr`], with `max_age`.
+#[must_use]
+pub fn max_age(seconds: u32) -> Require {
+    login(None, Some(seconds))
+}
+
+fn login(acr: Option<Vec<String>>, max_age: Option<u32>) -> Require {
+    Require(Arc::new(Demand::Login { acr, max_age }))
+}
+
 /// The token must have all of these scopes. An empty list lets nobody in.
 #[must_use]
 pub fn all_scopes<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Require {
@@ -53,34 +90,60 @@ pub fn all_scopes<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Requir
 enum Demand {
     AnyRole(Vec<String>),
     AllScopes(Vec<String>),
+    Login { acr: Option<Vec<String>>, max_age: Option<u32> },
+}
+
+/// Seconds that the issuer's clock may be ahead: an `auth_time` beyond that is no time of a login.
+const AHEAD: i64 = 60;
+
+fn is_recent(caller: &Principal, max_age: u32) -> bool {
+    let age = caller.authenticated_at().and_then(|at| caller.now().checked_sub(at));
+    age.is_some_and(|age| (-AHEAD..=i64::from(max_age)).contains(&age))
+}
+
+fn has_level(caller: &Principal, values: &[String]) -> bool {
+    caller.acr().is_some_and(|acr| values.iter().any(|v| v == acr))
 }
 
 impl Demand {
-    fn is_met(&self, caller: &Principal) -> bool {
+    /// What the caller lacks.
+    fn unmet(&self, caller: &Principal) -> Option<Reason> {
         match self {
-            Self::AnyRole(names) => names.iter().any(|n| caller.has_role(n)),
+            Self::AnyRole(names) => (!names.iter().any(|n| caller.has_role(n))).then_some(Reason::MissingRole),
             // A list computed as empty is a mistake, no permission.
-            Self::AllScopes(names) => !names.is_empty() && names.iter().all(|n| caller.has_scope(n)),
+            Self::AllScopes(names) => {
+                let met = !names.is_empty() && names.iter().all(|n| caller.has_scope(n));
+                (!met).then_some(Reason::MissingScope)
+            }
+            Self::Login { acr: Some(values), .. } if !has_level(caller, values) => Some(Reason::LevelTooLow),
+            Self::Login { max_age: Some(age), .. } if !is_recent(caller, *age) => Some(Reason::LoginTooOld),
+            Self::Login { .. } => None,
         }
     }
 
-    fn refuse(&self, caller: &Principal) -> Response {
-        let (reason, scope) = match self {
-            Self::AnyRole(_) => (Reason::MissingRole, None),
-            Self::AllScopes(names) => (Reason::MissingScope, Some(names.join(" "))),
+    fn refuse(&self, reason: Reason, caller: &Principal) -> Response {
+        let needed = match self {
+            Self::AnyRole(_) => vec![],
+            Self::AllScopes(names) => vec![("scope", names.join(" "))],
+            // RFC 9470 §3: all that the next login must satisfy, so that one is enough.
+            Self::Login { acr, max_age } => {
+                let acr = acr.as_ref().map(|values| ("acr_values", values.join(" ")));
+                acr.into_iter().chain(max_age.map(|age| ("max_age", age.to_string()))).collect()
+            }
         };
-        refuse(reason, caller.issuer(), scope.as_deref(), caller.sink())
+        refuse(reason, caller.issuer(), &needed, caller.sink())
     }
 
     fn who(&self) -> String {
         match self {
             Self::AnyRole(names) => format!("require::role {names:?}"),
             Self::AllScopes(names) => format!("require::scope {names:?}"),
+            Self::Login { acr, max_age } => format!("require::acr {acr:?} max_age {max_age:?}"),
         }
     }
 }
 
-/// A demand as a tower layer; see [`role`], [`any_role`], [`scope`], [`all_scopes`].
+/// A demand as a tower layer; see [`role`], [`any_role`], [`scope`], [`all_scopes`], [`acr`], [`max_age`], [`acr_within`].
 #[derive(Clone, Debug)]
 pub struct Require(Arc<Demand>);
 
@@ -114,8 +177,10 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let refusal = match request.extensions().get::<Principal>() {
             None => refuse_unguarded(Reason::NoPrincipal, &self.demand.who()),
-            Some(caller) if !self.demand.is_met(caller) => self.demand.refuse(caller),
-            Some(_) => return Either::Left(self.inner.call(request)),
+            Some(caller) => match self.demand.unmet(caller) {
+                Some(reason) => self.demand.refuse(reason, caller),
+                None => return Either::Left(self.inner.call(request)),
+            },
         };
         Either::Right(ready(Ok(refusal)))
     }

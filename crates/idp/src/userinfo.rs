@@ -129,7 +129,7 @@ async fn claims(app: &App, view: &RealmView, issuer: &str, principal: &BearerPri
     let records = &view.records;
     let scope = principal.claims.str("scope").unwrap_or_default();
     let scopes = scope::active(records, principal.client, scope).permitted(records, &principal.user);
-    let sessionless = Grant { scope: scope.to_owned(), nonce: None, redirect_uri: None, acr: None, browser: false };
+    let sessionless = Grant { scope: scope.to_owned(), ..Grant::default() };
     let session = principal.session.as_ref();
     let facts = Facts {
         records,

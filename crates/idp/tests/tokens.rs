@@ -152,6 +152,7 @@ impl Server {
                 redirect_uri: Some(REDIRECT.to_owned()),
                 acr: Some("1".to_owned()),
                 browser: true,
+                auth_time: None,
             },
             challenge: Some(CodeChallenge { challenge: CHALLENGE.to_owned(), method: ChallengeMethod::S256 }),
             dpop_jkt: None,

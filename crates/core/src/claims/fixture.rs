@@ -278,6 +278,7 @@ pub(crate) fn grant(scope: &str) -> Grant {
         redirect_uri: Some("https://app.test/cb".to_owned()),
         acr: Some("1".to_owned()),
         browser: true,
+        auth_time: None,
     }
 }
 

@@ -9,6 +9,7 @@ use super::claim::{self, Source};
 use super::gather::Claims;
 use super::roles::RoleNames;
 use super::{Facts, Target, origins};
+use crate::login::level;
 use crate::mapper::ProtocolMapper;
 use crate::realm::Profile;
 use crate::user::User;
@@ -34,7 +35,7 @@ pub(super) fn apply<F: FnOnce() -> RoleNames>(
         "oidc-full-name-mapper" => member(claims, "name", full_name(facts.user).map(Value::from)),
         "oidc-address-mapper" => member(claims, "address", Some(address(mapper, facts))),
         "oidc-sub-mapper" => claims.subject = true,
-        "oidc-acr-mapper" => member(claims, "acr", Some(facts.grant.acr.as_deref().unwrap_or("1").into())),
+        "oidc-acr-mapper" => member(claims, "acr", Some(acr(facts))),
         "oidc-amr-mapper" => member(claims, "amr", amr(facts)),
         "oidc-allowed-origins-mapper" => {
             let origins = origins::of(facts.client);
@@ -148,7 +149,7 @@ fn note(mapper: &ProtocolMapper, facts: &Facts<'_>, claims: &mut Claims) {
     let Some(name) = mapper.get("user.session.note") else { return };
     let Some(session) = facts.session else { return };
     if name == "AUTH_TIME" {
-        let value = facts.grant.browser.then(|| Value::from(session.auth_time));
+        let value = facts.grant.browser.then(|| Value::from(facts.grant.auth_time.unwrap_or(session.auth_time)));
         named(mapper, facts, Source::Law, value, claims);
     } else {
         named(mapper, facts, Source::Data, session.notes.get(name).map(|v| v.as_str().into()), claims);
@@ -213,6 +214,12 @@ fn address(mapper: &ProtocolMapper, facts: &Facts<'_>) -> Value {
         }
     }
     Value::Object(members)
+}
+
+/// The level of the authorization; what was no login of a browser is 1 (Keycloak 26.4).
+fn acr(facts: &Facts<'_>) -> Value {
+    let of_grant = facts.grant.acr.as_deref().map(Value::from);
+    of_grant.unwrap_or_else(|| level::name(facts.records, facts.client, None, 1).into())
 }
 
 /// Authentication methods noted at login, words separated by blanks.

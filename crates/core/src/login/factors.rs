@@ -31,6 +31,17 @@ pub fn proven(notes: &Notes) -> BTreeMap<String, i64> {
     notes.get(NOTE).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
+/// The notes of a session in which more was proven: what it held stays.
+#[must_use]
+pub fn joined(before: &Notes, proven_now: &Notes) -> Notes {
+    let mut notes = before.clone();
+    notes.extend(proven_now.iter().filter(|(name, _)| *name != NOTE).map(|(n, v)| (n.clone(), v.clone())));
+    for (authenticator, at) in proven(proven_now) {
+        prove(&mut notes, &authenticator, at);
+    }
+    notes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,5 +56,16 @@ mod tests {
         assert_eq!(proven(&notes), BTreeMap::from([(ONE_TIME_CODE.to_owned(), 130), (PASSWORD.to_owned(), 200)]));
         notes.insert(NOTE.to_owned(), "[]".to_owned());
         assert!(proven(&notes).is_empty());
+    }
+
+    #[test]
+    fn a_session_forgets_nothing_when_more_is_proven() {
+        let (mut before, mut more) = (Notes::from([("k".to_owned(), "v".to_owned())]), Notes::new());
+        prove(&mut before, PASSWORD, 100);
+        prove(&mut before, ONE_TIME_CODE, 100);
+        prove(&mut more, PASSWORD, 200);
+        let all = joined(&before, &more);
+        assert_eq!(proven(&all), BTreeMap::from([(ONE_TIME_CODE.to_owned(), 100), (PASSWORD.to_owned(), 200)]));
+        assert_eq!(all.get("k").map(String::as_str), Some("v"));
     }
 }

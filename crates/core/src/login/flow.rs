@@ -152,6 +152,9 @@ pub enum Stage {
         session: SessionId,
         /// Its user: nobody else may answer (SE-22).
         user: UserId,
+        /// The session would do, but for a higher level (RFC 9470).
+        #[serde(default)]
+        step_up: bool,
     },
     /// Somebody proved who it is; actions may be owed.
     Authenticated(Proof),
@@ -188,7 +191,7 @@ impl Stage {
     pub fn password_given(self, user: UserId, now: i64, facts: PasswordFacts) -> Result<Self, WrongStage> {
         let session = match self {
             Self::Fresh => None,
-            Self::Reauthenticate { session, user: expected } if expected == user => Some(session),
+            Self::Reauthenticate { session, user: expected, .. } if expected == user => Some(session),
             Self::Reauthenticate { .. } | Self::Authenticated(_) => return Err(WrongStage),
         };
         let mut notes = BTreeMap::new();

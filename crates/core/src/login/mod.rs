@@ -10,6 +10,7 @@ pub mod brute_force;
 pub mod cookie_header;
 pub mod factors;
 pub mod flow;
+pub mod level;
 pub mod next;
 pub mod one_time_code;
 pub mod password_policy;

@@ -12,6 +12,7 @@ use crate::session::UserSession;
 use crate::user::User;
 
 use super::flow::{Proof, Stage};
+use super::level::{self, Ladder};
 use super::required_action::{self, RequiredAction};
 
 /// What a flow does next.
@@ -72,6 +73,11 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
     if proof.second_factor_owed {
         return Step::SecondFactor;
     }
+    // Never silently lower (AZ-31, MF-09). A session whose level is too low did not come this far.
+    let reached = Ladder::of(&at.records.realm).reached(&proof.notes);
+    if proof.fresh && !level::asked(at.records, at.client, at.request).is_met_by(reached) {
+        return Step::Refuse(Reason::UnmetAuthenticationRequirements);
+    }
     if let Some(action) = required_action::first(&at.records.realm.settings, user) {
         return Step::Action(action);
     }
@@ -81,18 +87,26 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
     Step::Issue(proof.clone())
 }
 
-/// Where a login begins, given the browser's live session.
+/// Where a login of a client begins, given the browser's live session.
 #[must_use]
-pub fn entry(request: &AuthorizeRequest, session: Option<&UserSession>, profile: Profile, now: i64) -> Stage {
-    let Some(session) = session else { return Stage::Fresh };
-    let too_old = request.max_age.is_some_and(|max| match profile {
+pub fn entry(
+    records: &RealmRecords,
+    client: Option<&Client>,
+    request: &AuthorizeRequest,
+    session: Option<&UserSession>,
+    now: i64,
+) -> Stage {
+    let (Some(session), Some(client)) = (session, client) else { return Stage::Fresh };
+    let too_old = request.max_age.is_some_and(|max| match records.realm.profile() {
         // Keycloak 26.4 compares whole seconds, so that `max_age=0` passes within the second of the login.
         Profile::Keycloak => now - session.auth_time > max,
         // AZ-10: `max_age=0` is `prompt=login`.
         Profile::Strict => max == 0 || now - session.auth_time > max,
     });
-    if request.prompt.login || too_old {
-        return Stage::Reauthenticate { session: session.id.clone(), user: session.user.clone() };
+    let anew = request.prompt.login || too_old;
+    let step_up = !anew && level::asked(records, client, request).level > Ladder::of(&records.realm).kept(session, now);
+    if anew || step_up {
+        return Stage::Reauthenticate { session: session.id.clone(), user: session.user.clone(), step_up };
     }
     Stage::single_sign_on(session.user.clone(), session.id.clone(), session.auth_time, session.remember_me)
 }

@@ -2,9 +2,11 @@
 //!
 //! Order is law: parse -> client -> redirect URI -> everything else. Only after the third may an error travel by redirect.
 
+mod acr_claim;
 mod checks;
 mod prompt;
 
+pub use acr_claim::AcrClaim;
 pub use prompt::Prompt;
 
 use serde::{Deserialize, Serialize};
@@ -53,6 +55,8 @@ pub struct AuthorizeRequest {
     pub login_hint: Option<String>,
     /// `acr_values`, in order of preference.
     pub acr_values: Vec<String>,
+    /// What `claims` says of `acr`.
+    pub acr_claim: Option<AcrClaim>,
     /// `ui_locales`, in order of preference.
     pub ui_locales: Vec<String>,
     /// RFC 7636.
@@ -119,6 +123,7 @@ struct Draft<'a> {
     response_type: ResponseType,
     mode: ResponseMode,
     challenge: Option<CodeChallenge>,
+    acr_claim: Option<AcrClaim>,
     max_age: Option<i64>,
 }
 
@@ -144,6 +149,7 @@ const TABLE: &[(&str, Check, &[Door])] = &[
     ("scope", checks::scopes, &[Authorize, Restart]),
     ("nonce", checks::nonce, &[Authorize, Restart]),
     ("prompt", checks::prompt, &[Authorize, Restart]),
+    ("claims", checks::claims, &[Authorize, Restart]),
     ("code_challenge", checks::code_challenge, &[Authorize, Restart]),
 ];
 
@@ -182,6 +188,7 @@ impl<'a> Draft<'a> {
             response_type: ResponseType::CODE,
             mode: ResponseMode::Query,
             challenge: None,
+            acr_claim: None,
             max_age: None,
         }
     }
@@ -223,6 +230,7 @@ impl<'a> Draft<'a> {
             max_age: self.max_age,
             login_hint: text("login_hint"),
             acr_values: words("acr_values"),
+            acr_claim: self.acr_claim,
             ui_locales: words("ui_locales"),
             challenge: self.challenge,
             dpop_jkt: text("dpop_jkt"),
@@ -250,6 +258,7 @@ impl AuthorizeRequest {
         put("max_age", self.max_age.map(|n| n.to_string()));
         put("login_hint", self.login_hint.clone());
         put("acr_values", Some(self.acr_values.join(" ")));
+        put("claims", self.acr_claim.as_ref().map(AcrClaim::to_param));
         put("ui_locales", Some(self.ui_locales.join(" ")));
         put("dpop_jkt", self.dpop_jkt.clone());
         if let Some(challenge) = &self.challenge {

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use crate::json::Object;
+use crate::login::level;
 use crate::oauth::client_auth::{ASSERTION_ALGORITHMS, METHODS};
 use crate::oauth::response_type::ResponseType;
 use crate::oauth::token::GrantType;
@@ -59,7 +60,8 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     o.text("jwks_uri", &format!("{oidc}/certs"));
     o.text("check_session_iframe", &format!("{oidc}/login-status-iframe.html"));
     list(&mut o, "grant_types_supported", &grants(profile));
-    list(&mut o, "acr_values_supported", &["0", "1"]);
+    let levels = level::offered(&records.realm);
+    list(&mut o, "acr_values_supported", &levels.iter().map(String::as_str).collect::<Vec<_>>());
     list(&mut o, "response_types_supported", ResponseType::offered(profile));
     list(&mut o, "subject_types_supported", &["public"]);
     list(
@@ -82,7 +84,7 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     encryption(&mut o, "authorization");
     list(&mut o, "claims_supported", CLAIMS);
     list(&mut o, "claim_types_supported", &["normal"]);
-    flag(&mut o, "claims_parameter_supported", false);
+    flag(&mut o, "claims_parameter_supported", true);
     list(&mut o, "scopes_supported", &scopes(records));
     flag(&mut o, "request_parameter_supported", false);
     flag(&mut o, "request_uri_parameter_supported", false);
@@ -173,7 +175,14 @@ mod tests {
         assert_eq!(document["issuer"], "https://login.test/realms/acme");
         assert_eq!(
             document["grant_types_supported"],
-            json!(["authorization_code", "client_credentials", "implicit", "password", "refresh_token"])
+            json!([
+                "authorization_code",
+                "client_credentials",
+                "implicit",
+                "password",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:token-exchange"
+            ])
         );
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
         assert_eq!(document["scopes_supported"][0], "openid");
@@ -226,7 +235,12 @@ mod tests {
         let strict = of(json!({ "attributes": { "portcullis.profile": "strict" } }));
         assert_eq!(
             strict["grant_types_supported"],
-            json!(["authorization_code", "client_credentials", "refresh_token"])
+            json!([
+                "authorization_code",
+                "client_credentials",
+                "refresh_token",
+                "urn:ietf:params:oauth:grant-type:token-exchange"
+            ])
         );
         assert_eq!(strict["code_challenge_methods_supported"], json!(["S256"]));
     }

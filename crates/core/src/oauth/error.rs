@@ -153,6 +153,10 @@ reasons! {
     CodeChallengeMethodMismatch => 400 "invalid_request" "Invalid parameter: code challenge method is not matching the configured one";
     /// OIDC Core §3.1.2.1: `none` stands alone.
     PromptNoneCombined => 400 "invalid_request" "Invalid parameter: prompt";
+    /// `claims` is no request for claims, or asks for an essential `acr` that is no level here (OIDC Core §5.5).
+    InvalidClaims => 400 "invalid_request" "Invalid parameter: claims";
+    /// The essential `acr` was not reached (OIDC Core §5.5.1.1; OpenID Connect Core Error Code unmet_authentication_requirements).
+    UnmetAuthenticationRequirements => 400 "unmet_authentication_requirements" "Authentication requirements not fulfilled";
     /// A value over the limit (SE-21).
     ParameterTooLong(name) => 400 "invalid_request" format!("Invalid parameter: {name}");
     /// `prompt=none` and nobody is logged in (OIDC Core §3.1.2.6).

@@ -171,6 +171,10 @@ impl Api {
             .merge(route("/write").layer(require::any_role(["admin", "api:write"])))
             .merge(route("/read").layer(require::scope("orders:read")))
             .merge(route("/both").layer(require::all_scopes(["orders:read", "orders:write"])))
+            .merge(route("/level").layer(require::acr(["silver", "gold"])))
+            .merge(route("/recent").layer(require::max_age(300)))
+            .merge(route("/transfer").layer(require::acr_within(["gold"], 60)))
+            .merge(route("/no-level").layer(require::acr(Vec::<String>::new())))
             .merge(route("/nobody").layer(require::all_scopes(Vec::<String>::new())))
             .layer(guard.layer());
         Self { source, clock, ears, router }

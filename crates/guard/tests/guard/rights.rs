@@ -8,7 +8,7 @@ use portcullis_guard::{Principal, require};
 use serde_json::json;
 use tower::ServiceExt as _;
 
-use crate::common::{Api, ISSUER, claims, signed, with};
+use crate::common::{Api, ISSUER, NOW, claims, signed, with};
 
 #[tokio::test]
 async fn jw_32_scopes_and_roles_match_whole_words() {
@@ -57,6 +57,59 @@ async fn rfc_6750_3_1_insufficient_scope_names_what_is_needed() {
     assert_eq!(by_scope.header("www-authenticate"), format!("{expected}, scope=\"orders:read orders:write\""));
     assert_eq!(by_scope.body.get("trace").and_then(|t| t.as_str()), Some(by_scope.header("portcullis-trace")));
     assert_eq!(api.get("/nobody", &token).await.status, 403);
+}
+
+#[tokio::test]
+async fn mf_09_rfc_9470_a_login_of_less_or_of_long_ago_is_sent_back() {
+    let login = |acr: &str, age: i64| json!({"acr": acr, "auth_time": NOW - age});
+    for (path, changes, expected) in [
+        ("/level", login("silver", 9999), "none"),
+        ("/level", login("gold", 9999), "none"),
+        ("/level", login("bronze", 0), "level_too_low"),
+        ("/level", login("Silver", 0), "level_too_low"),
+        ("/level", login("silver gold", 0), "level_too_low"),
+        ("/level", login("", 0), "level_too_low"),
+        ("/level", json!({}), "level_too_low"),
+        ("/level", json!({"acr": ["silver"]}), "level_too_low"),
+        ("/recent", login("0", 300), "none"),
+        ("/recent", login("0", 301), "login_too_old"),
+        ("/recent", login("0", -60), "none"),
+        ("/recent", login("0", -61), "login_too_old"),
+        ("/recent", json!({"auth_time": i64::MIN}), "login_too_old"),
+        ("/recent", json!({"auth_time": NOW.to_string()}), "login_too_old"),
+        ("/recent", json!({}), "login_too_old"),
+        ("/transfer", login("gold", 60), "none"),
+        ("/transfer", login("gold", 61), "login_too_old"),
+        ("/transfer", login("silver", 1), "level_too_low"),
+        ("/no-level", login("gold", 1), "level_too_low"),
+    ] {
+        let api = Api::new(&["good"]);
+        let answer = api.get(path, &signed("good", &with(changes.clone()))).await;
+        assert_eq!((answer.status == 200, api.reason()), (expected == "none", expected), "{path} {changes}");
+        assert!(answer.status == 200 || answer.status == 401, "{path} {changes}");
+    }
+}
+
+#[tokio::test]
+async fn rfc_9470_3_the_answer_says_what_the_next_login_must_be() {
+    let api = Api::new(&["good"]);
+    let token = signed("good", &with(json!({"acr": "bronze", "auth_time": NOW})));
+    let challenge = |text: &str, needed: &str| {
+        format!(
+            "Bearer realm=\"{ISSUER}\", error=\"insufficient_user_authentication\", error_description=\"{text}\", {needed}"
+        )
+    };
+    let (other, recent) = ("A different authentication level is required.", "More recent authentication is required.");
+    let answer = api.get("/level", &token).await;
+    assert_eq!(answer.header("www-authenticate"), challenge(other, "acr_values=\"silver gold\""));
+    let answer = api.get("/transfer", &token).await;
+    assert_eq!(answer.header("www-authenticate"), challenge(other, "acr_values=\"gold\", max_age=\"60\""));
+    assert_eq!(api.get("/recent", &token).await.status, 200);
+    // A remembered token grows old: the clock is asked each time.
+    api.clock.store(NOW + 299, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(api.get("/recent", &token).await.status, 200);
+    let short = signed("good", &with(json!({"auth_time": NOW - 10, "exp": NOW + 900})));
+    assert_eq!(api.get("/recent", &short).await.header("www-authenticate"), challenge(recent, "max_age=\"300\""));
 }
 
 #[tokio::test]

@@ -55,8 +55,9 @@ async fn arrive(cx: &Cx<'_>, mut flow: Flow) -> Result<Response, Unavailable> {
         && login.stage == Stage::Fresh
         && let Some(sso) = Sso::current(cx).await?
     {
-        let profile = cx.view.records.realm.profile();
-        login.stage = next::entry(&login.request, Some(&sso.session), profile, cx.now.secs());
+        let records = &cx.view.records;
+        let client = records.client(&login.request.client_id);
+        login.stage = next::entry(records, client, &login.request, Some(&sso.session), cx.now.secs());
     }
     steps::proceed(cx, flow, Say::default()).await
 }

@@ -10,7 +10,9 @@ use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::flow::{CODE_FORMAT, IssuedCode};
 use portcullis_core::ids::{EventId, SessionId};
+use portcullis_core::login::factors;
 use portcullis_core::login::flow::Proof;
+use portcullis_core::login::level::{self, Ladder};
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::redirect_uri::MatchedRedirectUri;
 use portcullis_core::oauth::response_mode::{self, Success};
@@ -124,8 +126,13 @@ async fn establish<'a>(
             writes.extend(party.mark.clone());
             if what.proof.fresh {
                 session.auth_time = what.proof.auth_time;
-                let (realm, auth_time) = (realm.clone(), what.proof.auth_time);
-                writes.push(Write::ReauthenticateUserSession { realm, session: id.clone(), auth_time });
+                session.notes = factors::joined(&session.notes, &what.proof.notes);
+                writes.push(Write::ReauthenticateUserSession {
+                    realm: realm.clone(),
+                    session: id.clone(),
+                    auth_time: session.auth_time,
+                    notes: session.notes.clone(),
+                });
             } else if cx.now.secs() - session.last_seen >= TOUCH_SECONDS {
                 writes.push(Write::TouchUserSession(realm.clone(), id.clone(), cx.now.secs()));
             } else {
@@ -192,15 +199,18 @@ fn event(cx: &Cx<'_>, client: &Client, session: &SessionId, what: &Issue<'_>) ->
     }
 }
 
-/// What was asked and is granted.
-fn grant(what: &Issue<'_>) -> Grant {
-    let request = what.request;
+/// What was asked and is granted. Without a fresh proof the level is the one that the session still stands for.
+fn grant(cx: &Cx<'_>, client: &Client, session: &UserSession, what: &Issue<'_>) -> Grant {
+    let (request, records) = (what.request, &cx.view.records);
+    let ladder = Ladder::of(&records.realm);
+    let level = if what.proof.fresh { ladder.reached(&what.proof.notes) } else { ladder.kept(session, cx.now.secs()) };
     Grant {
         scope: request.scope.clone(),
         nonce: request.nonce.clone(),
         redirect_uri: request.redirect_uri.clone(),
-        acr: Some(if what.proof.fresh { "1" } else { "0" }.to_owned()),
+        acr: Some(level::name(records, client, Some(request), level)),
         browser: true,
+        auth_time: Some(session.auth_time),
     }
 }
 
@@ -221,7 +231,7 @@ async fn mint_code(
         session: session.id.clone(),
         client: client.id.clone(),
         user: session.user.clone(),
-        grant: grant(what),
+        grant: grant(cx, client, session, what),
         challenge: request.challenge.clone(),
         dpop_jkt: request.dpop_jkt.clone(),
     };

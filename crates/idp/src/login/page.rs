@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use portcullis_core::login::flow::{LoginTab, Notice};
+use portcullis_core::login::flow::{LoginTab, Notice, Stage};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 
@@ -60,7 +60,9 @@ pub(super) fn password(
     if let Some(user) = known {
         let restart_url = address::path(cx, "restart", Point::default(), tab, login);
         page.known = Some(KnownUser { username: user.username.clone(), restart_url });
-        if page.alert.is_none() && !say.answered {
+        // A higher level is asked for without a word (Keycloak 26.4).
+        let step_up = matches!(login.stage, Stage::Reauthenticate { step_up: true, .. });
+        if page.alert.is_none() && !say.answered && !step_up {
             page.alert = Some(Alert::info(Text::key("reauthenticate")));
         }
     } else {

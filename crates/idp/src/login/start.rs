@@ -34,8 +34,9 @@ async fn begin(cx: &Cx<'_>, valid: &ValidAuthorize) -> Result<Response, Unavaila
 
 /// `None` when the session ended meanwhile.
 async fn with_session(cx: &Cx<'_>, valid: &ValidAuthorize, sso: Option<Sso>) -> Result<Option<Response>, Unavailable> {
-    let (request, profile) = (valid.request(), cx.view.records.realm.profile());
-    let stage = next::entry(request, sso.as_ref().map(|s| &s.session), profile, cx.now.secs());
+    let request = valid.request();
+    let (records, session) = (&cx.view.records, sso.as_ref().map(|s| &s.session));
+    let stage = next::entry(records, records.client(&request.client_id), request, session, cx.now.secs());
     let user = sso.map(|s| s.user);
     let step = steps::decide(cx, request, &stage, user.as_ref());
     let live = flows::browser(cx).await?;

@@ -166,8 +166,8 @@ fn one(out: &mut Compile<'_>, write: &Write) -> Result<(), ApplyError> {
         }
         Write::CreateUserSession(realm, session) => sessions::create(out, realm, session)?,
         Write::TouchUserSession(realm, id, at) => sessions::touch(out, realm, id, *at),
-        Write::ReauthenticateUserSession { realm, session, auth_time } => {
-            sessions::reauthenticate(out, realm, session, *auth_time)
+        Write::ReauthenticateUserSession { realm, session, auth_time, notes } => {
+            sessions::reauthenticate(out, (realm, session), *auth_time, notes)?;
         }
         Write::MakeOffline { realm, session, client, at } => sessions::make_offline(out, realm, (session, client), *at),
         Write::EndUserSession(realm, id) => sessions::end(out, realm, id),

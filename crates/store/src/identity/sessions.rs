@@ -18,7 +18,7 @@ statements! {
     INSERT_ACTIVITY = "INSERT INTO user_session_activity (realm_id, session_id, last_seen) VALUES ($1, $2, $3)";
     TOUCH = "UPDATE user_session_activity SET last_seen = CASE WHEN last_seen < $3 THEN $3 ELSE last_seen END \
              WHERE realm_id = $1 AND session_id = $2";
-    REAUTHENTICATE = "UPDATE user_sessions SET auth_time = $3 WHERE realm_id = $1 AND id = $2";
+    REAUTHENTICATE = "UPDATE user_sessions SET auth_time = $3, notes = $4 WHERE realm_id = $1 AND id = $2";
     MAKE_OFFLINE = "UPDATE user_sessions SET offline = 1, started = $4 WHERE realm_id = $1 AND id = $2 AND offline = 0 AND NOT EXISTS \
                     (SELECT 1 FROM client_sessions c WHERE c.realm_id = $1 AND c.session_id = $2 AND c.client_id <> $3)";
     END = "DELETE FROM user_sessions WHERE realm_id = $1 AND id = $2";
@@ -95,9 +95,15 @@ pub(super) fn touch(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId,
     out.push(Step::new(Table::UserSessionParts, Phase::Update, &TOUCH, params).key(session.as_str()).one(ENDED));
 }
 
-pub(super) fn reauthenticate(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId, auth_time: i64) {
-    let params = values![realm.as_str(), session.as_str(), auth_time];
+pub(super) fn reauthenticate(
+    out: &mut Compile<'_>,
+    (realm, session): (&RealmId, &SessionId),
+    auth_time: i64,
+    notes: &BTreeMap<String, String>,
+) -> Result<(), ApplyError> {
+    let params = values![realm.as_str(), session.as_str(), auth_time, json(notes)?];
     out.push(Step::new(Table::UserSessions, Phase::Update, &REAUTHENTICATE, params).key(session.as_str()).one(ENDED));
+    Ok(())
 }
 
 pub(super) fn make_offline(

@@ -1,5 +1,7 @@
 //! Every write with its gate won and lost. A lost gate leaves nothing of its plan, which an audit row in it shows.
 
+use std::collections::BTreeMap;
+
 use portcullis_core::ids::RealmId;
 use portcullis_core::key::KeyStatus;
 use portcullis_core::plan::{Entity, Gate, LineageMove, LoginKey, Write};
@@ -159,7 +161,12 @@ fn sessions(r: &RealmId) -> Vec<Case> {
         from,
         to: LineageMove { generation: 2, reuses: 0, rotated_at: 1, expires_at: 2, key: "k".into() },
     };
-    let again = |id: &str| Write::ReauthenticateUserSession { realm: r(), session: id.into(), auth_time: 1 };
+    let again = |id: &str| Write::ReauthenticateUserSession {
+        realm: r(),
+        session: id.into(),
+        auth_time: 1,
+        notes: BTreeMap::new(),
+    };
     let make_offline =
         |id: &str, client: &str| Write::MakeOffline { realm: r(), session: id.into(), client: client.into(), at: 2000 };
     let ended = Some(Gate::SessionEnded);

@@ -1,5 +1,7 @@
 //! What is written comes back: order, unknown members, secrets, versions, and only in its realm.
 
+use std::collections::BTreeMap;
+
 use portcullis_core::ids::{RoleId, SessionId, UserId};
 use portcullis_core::plan::{Entity, Gate, Lane, LineageMove, LoginKey, Plan, Write};
 use portcullis_core::realm::RealmState;
@@ -208,10 +210,16 @@ pub(crate) async fn activity_below_counts_for_the_session(db: Db) {
     assert_eq!((family.generation, family.expires_at), (2, 3000));
     let other = db.client_session(&r, &sid, &"c2".into()).await.unwrap();
     assert!(other.is_none());
-    let again = Write::ReauthenticateUserSession { realm: r.clone(), session: "us1".into(), auth_time: 1800 };
+    let notes = BTreeMap::from([("loa-map".to_owned(), r#"{"1":1800}"#.to_owned())]);
+    let again = Write::ReauthenticateUserSession {
+        realm: r.clone(),
+        session: "us1".into(),
+        auth_time: 1800,
+        notes: notes.clone(),
+    };
     write(&db, vec![again]).await.unwrap();
     let session = db.user_session(&r, &sid).await.unwrap().unwrap();
-    assert_eq!((session.auth_time, session.started), (1800, 1000));
+    assert_eq!((session.auth_time, session.started, session.notes), (1800, 1000, notes));
 }
 
 pub(crate) async fn generations_grow_with_configuration_only(db: Db) {

@@ -168,6 +168,7 @@ pub(crate) fn client_session(session: &str, client: &str) -> ClientSession {
             redirect_uri: None,
             acr: Some("1".to_owned()),
             browser: true,
+            auth_time: Some(1000),
         },
         last_refresh: 1001,
     }

@@ -20,4 +20,5 @@ mod passwords;
 mod second_factor;
 mod sessions;
 mod stage;
+mod step_up;
 mod takeover;

@@ -10,7 +10,9 @@ use portcullis_testkit::http1::{Answer, Connection, Exchange};
 use portcullis_testkit::server::{Cluster, Options};
 use serde_json::{Value, json};
 
-use super::stage::{Browser, Outcome, PROFILES, REALM, Stage, action, edited, import, outcome, part, realm, set, text};
+use super::stage::{
+    Browser, Outcome, PROFILES, REALM, Stage, action, claims, edited, import, outcome, part, realm, set, text,
+};
 
 /// Failures before an account rests.
 const LIMIT: usize = 5;
@@ -398,5 +400,40 @@ async fn mf_15_an_account_whose_device_went_away_starts_over() -> Result<()> {
     stage.change_user("olga", |user| user.enabled = false).await?;
     let right = code(&stage, "olga-1", 0).await?;
     assert_eq!(outcome(&show(&mut browser, &page, &[("otp", &right)]).await?), Outcome::LoginPage);
+    Ok(())
+}
+
+#[tokio::test]
+async fn mf_09_a_level_of_two_factors_needs_both_in_this_login() -> Result<()> {
+    let essential = json!({ "id_token": { "acr": { "essential": true, "values": ["2"] } } }).to_string();
+    for strict in PROFILES {
+        let stage = stage(strict).await?;
+        let mut browser = stage.browser()?;
+        let page = browser.login("otto", "otto-password").await?;
+        let answer = show(&mut browser, &page, &[("otp", &code(&stage, "otto-1", 0).await?)]).await?;
+        let acr = |tokens: &Value| anyhow::Ok(text(&claims(tokens, "id_token")?, "acr").to_owned());
+        // Keycloak 26.4 counts no second factor where the realm's flow has no levels.
+        let both = if strict { "2" } else { "1" };
+        assert_eq!(acr(&browser.tokens(&answer).await?)?, both);
+        stage.server.clock.shift_secs(60);
+        let silent = browser.ask(&[("claims", Some(&essential)), ("prompt", Some("none"))]).await?;
+        assert_eq!(outcome(&silent), Outcome::Error("login_required".to_owned()), "the session's proof is an old one");
+        let page = browser.ask(&[("claims", Some(&essential))]).await?;
+        assert_eq!(outcome(&page), Outcome::LoginPage);
+        let page = browser.submit(&page, "otto", "otto-password").await?;
+        assert_eq!(outcome(&page), Outcome::OneTimeCode);
+        let answer = show(&mut browser, &page, &[("otp", &code(&stage, "otto-1", 0).await?)]).await?;
+        if strict {
+            assert_eq!(acr(&browser.tokens(&answer).await?)?, "2");
+        } else {
+            assert_eq!(outcome(&answer), Outcome::Error("unmet_authentication_requirements".to_owned()));
+        }
+        // Who has no second factor does not get there.
+        let mut other = stage.browser()?;
+        let page = other.ask(&[("claims", Some(&essential))]).await?;
+        let answer = other.submit(&page, "alice", "alice-password").await?;
+        assert_eq!(outcome(&answer), Outcome::Error("unmet_authentication_requirements".to_owned()));
+        assert_eq!(acr(&other.enter("alice").await?)?, "1");
+    }
     Ok(())
 }

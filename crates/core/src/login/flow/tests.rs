@@ -19,6 +19,7 @@ pub(crate) fn request() -> AuthorizeRequest {
         prompt: Prompt::default(),
         max_age: None,
         login_hint: None,
+        acr_claim: None,
         acr_values: vec![],
         ui_locales: vec![],
         challenge: None,
@@ -89,7 +90,7 @@ fn stored_values_of_another_format_or_past_their_end_start_over() {
 
 #[test]
 fn se_22_a_reauthentication_is_answered_by_its_own_user_once() {
-    let again = || Stage::Reauthenticate { session: "sid".into(), user: "alice".into() };
+    let again = || Stage::Reauthenticate { session: "sid".into(), user: "alice".into(), step_up: false };
     let facts = PasswordFacts::default();
     assert_eq!(again().password_given("bob".into(), 5, facts), Err(WrongStage));
     let Ok(Stage::Authenticated(proof)) = again().password_given("alice".into(), 5, facts) else { panic!("refused") };

@@ -1,7 +1,8 @@
 //! The checks of the authorization endpoint, one function each.
 
-use super::{Draft, MAX_SCOPES, MAX_VALUE};
+use super::{AcrClaim, Draft, MAX_SCOPES, MAX_VALUE};
 use crate::flow::{ChallengeMethod, CodeChallenge};
+use crate::login::level;
 use crate::oauth::error::Reason;
 use crate::oauth::pkce;
 use crate::oauth::response_mode::ResponseMode;
@@ -170,6 +171,20 @@ pub(super) fn prompt(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let none = super::Prompt::parse(draft.params.get("prompt").unwrap_or_default()).none;
     let combined = draft.profile() == Profile::Strict && none && words > 1;
     if combined { Err(Reason::PromptNoneCombined) } else { Ok(()) }
+}
+
+/// AZ-31: `claims` that cannot be read are refused; a keycloak realm goes on without them (Keycloak 26.4). An essential `acr` that
+/// is no level of this realm could never be reached.
+pub(super) fn claims(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let Some(text) = draft.params.get("claims") else { return Ok(()) };
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    draft.acr_claim = match AcrClaim::parse(text) {
+        Ok(claim) => claim,
+        Err(_) if draft.profile() == Profile::Strict => return Err(Reason::InvalidClaims),
+        Err(_) => None,
+    };
+    let unknown = draft.acr_claim.as_ref().is_some_and(|claim| level::is_unknown(draft.records, client, claim));
+    if unknown { Err(Reason::InvalidClaims) } else { Ok(()) }
 }
 
 /// RFC 7636 §4.3, §4.4.1 (PC-08 to PC-11). Without a code there is nothing to bind (Keycloak 26.4 asks for it beside `none` too).

@@ -135,7 +135,7 @@ pub(crate) fn begin(
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Turn {
     /// The family as it shall be; its live token is the answer.
-    Next(Lineage),
+    Next(Box<Lineage>),
     /// The family is over.
     Over(Reason),
 }
@@ -151,7 +151,7 @@ pub(crate) fn turn(cx: &Context<'_>, rule: Rule, lineage: &Lineage, jti: &str, e
     };
     if is(lineage.generation) {
         let Some(active) = active_hmac(cx.records) else { return Turn::Over(Reason::Unavailable) };
-        return Turn::Next(Lineage {
+        return Turn::Next(Box::new(Lineage {
             generation: lineage.generation.saturating_add(1),
             rotated_at: now,
             expires_at,
@@ -159,7 +159,7 @@ pub(crate) fn turn(cx: &Context<'_>, rule: Rule, lineage: &Lineage, jti: &str, e
             key: if key.status == crate::key::KeyStatus::Disabled { active.kid.clone() } else { key.kid.clone() },
             reuses: 0,
             ..lineage.clone()
-        });
+        }));
     }
     if !is(lineage.generation.saturating_sub(1)) {
         return Turn::Over(Reason::StaleToken);
@@ -172,7 +172,7 @@ pub(crate) fn turn(cx: &Context<'_>, rule: Rule, lineage: &Lineage, jti: &str, e
         Rule::Strict => (now.saturating_sub(lineage.rotated_at) <= GRACE, 0),
     };
     if again {
-        Turn::Next(Lineage { reuses: lineage.reuses.saturating_add(counted), ..lineage.clone() })
+        Turn::Next(Box::new(Lineage { reuses: lineage.reuses.saturating_add(counted), ..lineage.clone() }))
     } else {
         Turn::Over(Reason::RefreshTokenReused)
     }

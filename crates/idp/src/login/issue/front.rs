@@ -37,7 +37,8 @@ pub(super) fn decide<'a>(
         entropy: cx.app.entropy.as_ref(),
     };
     let to = Parties { client: party.client, user };
-    let (issue, more) = front::decide(&context, to, session, below, (kind, grant(what))).map_err(|_| Unavailable)?;
+    let (issue, more) = front::decide(&context, to, session, below, (kind, grant(cx, party.client, session, what)))
+        .map_err(|_| Unavailable)?;
     writes.extend(more);
     Ok(Some(issue))
 }
