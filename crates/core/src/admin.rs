@@ -15,6 +15,9 @@ use crate::user::User;
 /// The client that holds a realm's own administrative roles.
 pub const REALM_MANAGEMENT: &str = "realm-management";
 
+/// The role of [`REALM_MANAGEMENT`] (ours) with which a service account follows the realm's cut-offs.
+pub const READ_REVOCATIONS: &str = "read-revocations";
+
 /// A right over one realm.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "the names are Keycloak's roles")]
@@ -152,6 +155,20 @@ impl<'a> Standing<'a> {
             .map(|name| (*name).to_owned())
             .collect();
         Ok(AdminPermit { roles })
+    }
+
+    /// Whether the caller may follow the realm's cut-offs: a service account with the role [`READ_REVOCATIONS`].
+    ///
+    /// # Errors
+    /// [`Reason::NotAllowed`].
+    pub fn may_read_revocations(&self, user: &User) -> Result<(), Reason> {
+        let container = match self.home.realm.name.as_str() {
+            master::NAME => master::realm_client_id(master::NAME),
+            _ => REALM_MANAGEMENT.to_owned(),
+        };
+        let client = self.home.client(&container);
+        let held = client.and_then(|c| self.by_client.get(&Some(&c.id))).is_some_and(|n| n.contains(READ_REVOCATIONS));
+        if held && user.service_account_client.is_some() { Ok(()) } else { Err(Reason::NotAllowed) }
     }
 
     /// Whether realms may be created: a role of master alone.

@@ -20,6 +20,7 @@ mod panics;
 mod password;
 mod public;
 mod respond;
+mod revocations;
 mod routes;
 mod signer;
 mod state;
@@ -31,11 +32,13 @@ pub mod admin;
 use std::sync::Arc;
 
 use axum::Router;
+use portcullis_core::cutoff::Cursor;
 
 pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
 pub use keys::{BadKey, KeyRing};
 pub use password::{PasswordPool, PoolFigures};
+pub use revocations::{FeedFigures, FeedRefused, Frames};
 pub use signer::{Local, Signer, Signing};
 pub use state::{Deps, IdpConfig, RealmView};
 
@@ -97,5 +100,24 @@ impl Idp {
     /// `/admin` and the master realm, for a listener of their own.
     pub fn admin_router(&self) -> Router {
         routes::router(Arc::clone(&self.app), routes::Part::Admin)
+    }
+
+    /// The signed frames of a realm's cut-offs after a cursor, in this process: what the endpoint sends to service accounts.
+    ///
+    /// # Errors
+    /// [`FeedRefused`]: no such realm, too many readers, or no answer from the store.
+    pub async fn revocations(&self, realm: &str, issuer: &str, after: Option<Cursor>) -> Result<Frames, FeedRefused> {
+        revocations::open(&self.app, realm, issuer, after).await
+    }
+
+    /// What the feeds did so far.
+    #[must_use]
+    pub fn feed_figures(&self) -> FeedFigures {
+        self.app.feeds.figures()
+    }
+
+    /// Ends the streams that would otherwise hold up a stop. Their readers come back to another node, or later.
+    pub fn end_streams(&self) {
+        self.app.feeds.close();
     }
 }

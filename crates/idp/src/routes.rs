@@ -9,7 +9,7 @@ use axum::routing::{any, get};
 use http::{StatusCode, Uri};
 
 use crate::state::App;
-use crate::{admin, authorize, introspect, login, logout, panics, public, respond, token, userinfo};
+use crate::{admin, authorize, introspect, login, logout, panics, public, respond, revocations, token, userinfo};
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
 const MAX_BODY: usize = 64 * 1024;
@@ -80,6 +80,7 @@ fn realm() -> Router<Arc<App>> {
         .route("/.well-known/oauth-authorization-server", any(public::discovery))
         .nest("/protocol/openid-connect", protocol())
         .route("/protocol/{protocol}/{*rest}", any(public::unknown_protocol))
+        .route("/portcullis/revocations", any(revocations::endpoint))
         .nest("/login-actions", login::routes())
 }
 

@@ -16,6 +16,7 @@ use crate::keys::{BadKey, KeyRing};
 use crate::pages::security::BrowserHeaders;
 use crate::pages::{Pages, RealmName};
 use crate::password::PasswordPool;
+use crate::revocations::Feeds;
 use crate::signer::Signer;
 
 /// What the idp is built from.
@@ -100,6 +101,7 @@ pub(crate) struct App {
     pub(crate) pages: Pages,
     pub(crate) passwords: PasswordPool,
     pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) feeds: Feeds,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
@@ -125,6 +127,7 @@ impl App {
             pages,
             passwords,
             signer,
+            feeds: Feeds::default(),
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

@@ -8,7 +8,7 @@ mod load;
 mod mint;
 
 pub(crate) use load::verified as refresh_claims;
-pub(crate) use mint::{Beside, FrontTokens, front as sign_front, prepare};
+pub(crate) use mint::{Beside, FrontTokens, after_cuts, front as sign_front, prepare};
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -205,7 +205,8 @@ impl Call<'_> {
                 return Err(Reason::Unavailable);
             }
         }
-        let issue = decision.answer?;
+        let mut issue = decision.answer?;
+        mint::after_cuts(self.app, view, &mut issue).await?;
         mint::mint(self.app, view, &issue).await.map(Some)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use portcullis_core::realm::{Profile, RealmSettings};
 use portcullis_core::records::RealmRecords;
 use portcullis_core::time::Clock as _;
+use portcullis_idp::Idp;
 use portcullis_store::{Db, RealmLimits};
 use tokio::sync::watch;
 
@@ -32,6 +33,12 @@ pub async fn sweep(db: Db, clock: Stopwatch, mut stop: watch::Receiver<bool>) {
         }
         sweep_once(&db).await;
     }
+}
+
+/// Ends the streams of the revocation feed at `stop`: a stop waits for answers that are under way.
+pub async fn end_streams(idp: Idp, mut stop: watch::Receiver<bool>) {
+    let _sender_gone = stop.wait_for(|stop| *stop).await;
+    idp.end_streams();
 }
 
 async fn sweep_once(db: &Db) {

@@ -49,6 +49,7 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     chores::tell_profiles(&started.db).await;
     let stop = stop_signal()?;
     let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
+    tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone()));
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
     let _ended_by_itself = sweeper.await;
@@ -85,6 +86,7 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
 async fn run(config: &Config, listener: Listener, started: Started, clock: Stopwatch) -> Result<(), Failure> {
     let stop = stop_signal()?;
     let mut others = vec![tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()))];
+    others.push(tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone())));
     if let Some(address) = config.server.health_listen {
         let listener = Listener::bind(address).await?;
         others.push(tokio::spawn(listener.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));

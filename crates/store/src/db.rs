@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis_core::ids::RealmId;
 use portcullis_core::plan::{Lane, Plan};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::clock::Monotonic;
 use crate::error::{ApplyError, OpenError, ReadError};
@@ -236,6 +236,12 @@ impl Db {
     #[must_use]
     pub fn realm_generation(&self, realm: &RealmId) -> u64 {
         self.inner.counters.realm_generation(realm)
+    }
+
+    /// Changes after each plan of this process that wrote cut-offs. Other processes write without a word: look every 500 ms as well.
+    #[must_use]
+    pub fn cutoffs_changed(&self) -> watch::Receiver<u64> {
+        self.inner.counters.cut.subscribe()
     }
 
     /// Counters for metrics and measurements.

@@ -193,6 +193,21 @@ impl Db {
         self.read(|db| cutoffs::of_value(db, realm, ended))
     }
 
+    /// Up to which second tokens of a user, or of a client in one of its sessions, are dead: the latest such cut-off.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub async fn cut_off_of_login(
+        &self,
+        realm: &RealmId,
+        user: &UserId,
+        session: &SessionId,
+        client_id: &str,
+    ) -> Result<Option<i64>, ReadError> {
+        let below = Ended::ClientSession(session.clone(), client_id.to_owned());
+        self.read(|db| cutoffs::of_login(db, realm, user, &below))
+    }
+
     /// A pushed request, by the hash of its handle.
     pub async fn pushed_request(&self, realm: &RealmId, hash: &[u8; 32]) -> Result<Option<PushedRequest>, ReadError> {
         self.read(|db| waiting::pushed(db, realm, hash))

@@ -226,7 +226,7 @@ pub(crate) enum Phase {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Place {
     stage: u8,
-    table: Table,
+    pub(crate) table: Table,
     phase: Phase,
     key: String,
 }

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use portcullis_core::ids::RealmId;
 use rusqlite::Connection;
+use tokio::sync::watch;
 
 use crate::clock::Monotonic;
 use crate::error::ApplyError;
 use crate::lanes::{Job, Lanes};
-use crate::sql::Step;
+use crate::sql::{Step, Table};
 use crate::sqlite;
 
 /// Counters of the writer since start, and the queue now.
@@ -38,6 +39,8 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     rows: AtomicU64,
     generation: AtomicU64,
+    /// Plans with cut-offs so far.
+    pub(crate) cut: watch::Sender<u64>,
     by_realm: RwLock<HashMap<RealmId, u64>>,
 }
 
@@ -121,6 +124,9 @@ fn answer(jobs: Vec<Job>, outcomes: Vec<sqlite::Outcome>, counters: &Counters) {
             Ok(rows) => {
                 counters.plans.fetch_add(1, Ordering::Relaxed);
                 counters.rows.fetch_add(*rows, Ordering::Relaxed);
+                if job.steps.iter().any(|step| step.place.table == Table::CutOffs) {
+                    counters.cut.send_modify(|plans| *plans += 1);
+                }
                 counters.configured(job.configured);
             }
             // Perhaps it was written: caches must look again.

@@ -4,6 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::admin::{READ_REVOCATIONS, REALM_MANAGEMENT};
+
 use super::clients::{FileClient, FileScope};
 use super::json;
 use super::reader::Obj;
@@ -45,7 +47,13 @@ pub fn default_role_name(realm: &str) -> String {
 /// The built-in part of the realm `name`. In a strict realm the built-in redirect URIs are exact.
 pub(super) fn builtin(name: &str, strict: bool) -> Result<Builtin, Refusal> {
     let mut obj = contents()?;
-    let (realm_roles, client_roles) = FileRole::lists(&mut obj)?;
+    let (realm_roles, mut client_roles) = FileRole::lists(&mut obj)?;
+    // Keycloak has no such role: realms of its profile get it when their owner makes it.
+    let ours = client_roles.iter_mut().find(|(client, _)| strict && client == REALM_MANAGEMENT);
+    if let Some((_, roles)) = ours {
+        let description = Some("Follow the revocation feed".to_owned());
+        roles.push(FileRole { name: READ_REVOCATIONS.to_owned(), description, ..FileRole::default() });
+    }
     let mut clients = FileClient::list(&mut obj)?;
     for client in &mut clients {
         let fill = |text: &str| text.replace("{realm}", name);

@@ -20,6 +20,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_core::admin::{AdminPermit, Reason as Denied, Right};
+use portcullis_core::ending;
 use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
 use portcullis_core::realm::RealmState;
 use portcullis_core::realm_file::{self, RealmFile, Reason, Refusal, master, represent};
@@ -193,6 +194,11 @@ async fn update(
             }
             let of_master = app.realm(master::NAME).await?;
             writes.extend(master::renamed(&records, of_master.as_deref().map(|m| &m.records), &realm.name));
+        }
+        // RT-16: guards learn of a pushed not-before with the same plan.
+        let not_before = realm.settings.not_before;
+        if not_before > records.realm.settings.not_before {
+            writes.push(ending::realm(&records, not_before, app.now()));
         }
         writes.push(Write::UpdateRealm(realm));
         match app.db.apply(Plan::new(Lane::Admin, writes)).await {

@@ -66,12 +66,12 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
     let issuer = cx.issuer();
     let device = user.as_ref().filter(|_| what.proof.fresh).and_then(|user| device_of(cx, user));
     let party = Party { client, user: user.as_ref(), mark: device.as_ref().map(|d| d.write.clone()), issuer: &issuer };
-    let Some(Established { session, front }) = establish(cx, &party, &what).await? else {
+    let Some(Established { session, mut front }) = establish(cx, &party, &what).await? else {
         return Ok(Issued::SessionGone);
     };
     let code = if kind.code { Some(mint_code(cx, client, &session, &what).await?) } else { None };
     let state = what.request.state.as_deref();
-    let tokens = match &front {
+    let tokens = match &mut front {
         Some(issue) => front::sign(cx, issue, Beside { response_type: kind, code: code.as_deref(), state }).await?,
         None => FrontTokens { access: None, id: None },
     };

@@ -15,6 +15,17 @@ const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
 const ID_ALGORITHM: &str = "id.token.signed.response.alg";
 const AT_JWT: &str = "access.token.header.type.rfc9068";
 
+/// Lets the tokens live although a cut-off of the same second names their user, or their client in their session. Asked after the
+/// plan was applied, so that a cut-off that came in between is seen.
+pub(crate) async fn after_cuts(app: &App, view: &RealmView, issue: &mut Issue<'_>) -> Result<(), Reason> {
+    let (realm, user, session) = (&view.records.realm.id, &issue.user.id, &issue.session.id);
+    let before = app.db.cut_off_of_login(realm, user, session, &issue.client.client_id).await;
+    if let Some(before) = before.map_err(|_| Reason::Unavailable)? {
+        issue.make_after(before);
+    }
+    Ok(())
+}
+
 /// The answer's JSON.
 pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Result<Vec<u8>, Reason> {
     let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;

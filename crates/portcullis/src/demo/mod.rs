@@ -109,6 +109,7 @@ pub async fn serve_all(
     addresses: &Addresses,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
+    tokio::spawn(crate::chores::end_streams(started.idp.clone(), stop.clone()));
     let app = tokio::spawn(app.serve(app::router(addresses), stop.clone()));
     let api = tokio::spawn(api.serve(api::router(addresses)?, stop.clone()));
     idp.serve(started.idp.router(), stop).await;

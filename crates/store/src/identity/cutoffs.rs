@@ -1,7 +1,7 @@
 //! Cut-offs: rows in commit order. The counter row of the realm gives the sequence and holds other plans back until the commit.
 
 use portcullis_core::cutoff::{Cursor, CutOff, Ended};
-use portcullis_core::ids::RealmId;
+use portcullis_core::ids::{RealmId, UserId};
 use portcullis_core::plan::{Entity, Gate};
 
 use super::Compile;
@@ -17,6 +17,8 @@ statements! {
     AFTER = "SELECT sequence, kind, value, cut_before, expires_at FROM cutoffs WHERE realm_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3";
     LIVE = "SELECT sequence, kind, value, cut_before, expires_at FROM cutoffs \
             WHERE realm_id = $1 AND sequence > $2 AND expires_at > $3 ORDER BY sequence LIMIT $4";
+    OF_LOGIN = "SELECT MAX(cut_before) FROM cutoffs \
+                WHERE realm_id = $1 AND ((kind = 'sub' AND value = $2) OR (kind = 'session-client' AND value = $3))";
     OF_VALUE = "SELECT MAX(cut_before) FROM cutoffs WHERE realm_id = $1 AND kind = $2 AND value = $3";
 }
 
@@ -67,6 +69,18 @@ pub(crate) fn live(
 
 pub(crate) fn of_value(db: &dyn Source, realm: &RealmId, ended: &Ended) -> Result<Option<i64>, ReadError> {
     match db.row(&OF_VALUE, values![realm.as_str(), ended.kind(), ended.value().as_ref()])? {
+        Some(row) => row.opt_int(0),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn of_login(
+    db: &dyn Source,
+    realm: &RealmId,
+    user: &UserId,
+    below: &Ended,
+) -> Result<Option<i64>, ReadError> {
+    match db.row(&OF_LOGIN, values![realm.as_str(), user.as_str(), below.value().as_ref()])? {
         Some(row) => row.opt_int(0),
         None => Ok(None),
     }

@@ -59,6 +59,7 @@ pub(crate) static DOORS: &[Row] = &[
         Body::Unread(404),
         &[],
     ),
+    (ROUTES, "/portcullis/revocations", "/realms/yard/portcullis/revocations", Body::Unread(405), &[]),
     (ROUTES, "/protocol/{protocol}/{*rest}", "/realms/yard/protocol/saml/x", Body::Unread(404), &[]),
     (ROUTES, "/auth", "/realms/yard/protocol/openid-connect/auth", Body::Form, &[]),
     (ROUTES, "/token", "/realms/yard/protocol/openid-connect/token", Body::Form, &[]),

@@ -13,6 +13,7 @@ mod assertions;
 mod coded;
 mod codes;
 mod exchange;
+mod feed;
 mod forge;
 mod grants;
 mod ground;

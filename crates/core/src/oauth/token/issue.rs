@@ -169,6 +169,17 @@ pub(crate) fn issue<'a>(
 }
 
 impl Issue<'_> {
+    /// Tokens of the user up to `before` (seconds) are dead: these are made the second after, so that they live.
+    pub fn make_after(&mut self, before: i64) {
+        let earliest = before.saturating_add(1);
+        self.issued_at = self.issued_at.max(earliest);
+        if let Some(refresh) = &mut self.refresh
+            && refresh.reuse_id.is_none()
+        {
+            refresh.issued_at = refresh.issued_at.max(earliest);
+        }
+    }
+
     pub(crate) fn facts(&self) -> Facts<'_> {
         Facts {
             records: self.records,

@@ -11,7 +11,7 @@ use portcullis_core::session::{ClientSession, UserSession};
 
 use crate::login::Cx;
 use crate::state::Unavailable;
-use crate::token::{Beside, FrontTokens, prepare, sign_front};
+use crate::token::{Beside, FrontTokens, after_cuts, prepare, sign_front};
 
 use super::{Issue, Party, grant};
 
@@ -46,9 +46,10 @@ pub(super) fn decide<'a>(
 /// Signs. A key that the realm lacked is made first.
 pub(super) async fn sign(
     cx: &Cx<'_>,
-    issue: &token::Issue<'_>,
+    issue: &mut token::Issue<'_>,
     beside: Beside<'_>,
 ) -> Result<FrontTokens, Unavailable> {
+    after_cuts(cx.app, cx.view, issue).await.map_err(|_| Unavailable)?;
     let mut view = Arc::clone(cx.view);
     if prepare(cx.app, &view, issue.client).await.map_err(|_| Unavailable)? {
         view = cx.app.realm(cx.realm_name()).await?.ok_or(Unavailable)?;
