@@ -6,6 +6,7 @@
 //!
 //! **Flow** calibrate (raw signature, hash, Argon2 in the same run) -> a server process on core 0 -> closed-loop workers on core 1 -> table.
 
+pub mod against;
 pub mod calibrate;
 pub mod drive;
 pub mod guard;

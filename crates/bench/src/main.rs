@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use clap::Parser;
+use portcullis_bench::against::{self, Against};
 use portcullis_bench::{calibrate, guard, store, table::Table, work};
 
 /// Measures a release build and prints a table.
 #[derive(Debug, Parser)]
 struct Cli {
-    /// What to measure: start, login, sso, refresh, jwks, guard, store; none: all.
+    /// What to measure: start, login, sso, refresh, grant, jwks, guard, store (with --against: jwks, login, sso, refresh, grant,
+    /// introspect); none: all.
     what: Vec<String>,
     /// Seconds of load per row.
     #[arg(long, default_value_t = 4)]
@@ -15,6 +17,8 @@ struct Cli {
     /// The server program.
     #[arg(long, default_value = "target/release/portcullis")]
     server: std::path::PathBuf,
+    #[command(flatten)]
+    other: Against,
 }
 
 fn main() -> Result<()> {
@@ -24,6 +28,11 @@ fn main() -> Result<()> {
     let base = calibrate::run(&mut table)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let load = work::Load { server: cli.server.clone(), seconds: cli.seconds, base };
+    if cli.other.against.is_some() {
+        runtime.block_on(against::run(&load, &cli.other, wanted, &mut table))?;
+        println!("{table}");
+        return Ok(());
+    }
     for (name, job) in work::JOBS {
         if wanted(name) {
             eprintln!("{name} ...");

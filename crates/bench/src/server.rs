@@ -67,13 +67,13 @@ impl Server {
     /// # Errors
     /// When `/proc` does not say.
     pub fn cpu(&self) -> Result<Duration> {
-        let mut nanos = 0u64;
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            // A thread may end between listing and reading.
-            let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
-            nanos += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(Duration::from_nanos(nanos))
+        cpu_of(self.child.id())
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Resident memory, MB.
@@ -83,6 +83,20 @@ impl Server {
     pub fn memory(&self) -> Result<f64> {
         memory_of(self.child.id())
     }
+}
+
+/// CPU time of all threads of a process.
+///
+/// # Errors
+/// When `/proc` does not say.
+pub fn cpu_of(process: u32) -> Result<Duration> {
+    let mut nanos = 0u64;
+    for task in std::fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between listing and reading.
+        let Ok(text) = std::fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        nanos += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// Resident memory of a process, MB.

@@ -38,13 +38,13 @@ pub const JOBS: [(&str, Job); 6] = [
     ("grant", |load, table| Box::pin(grant(load, table))),
 ];
 
-struct Ground {
+pub(crate) struct Ground {
     data: TempDir,
-    server: Server,
+    pub(crate) server: Server,
 }
 
 /// A filled data folder and a server over it.
-async fn ground(load: &Load) -> Result<Ground> {
+pub(crate) async fn ground(load: &Load) -> Result<Ground> {
     let data = tempfile::tempdir()?;
     for (name, text) in [("bench", realm::keycloak()), ("strict", realm::strict())] {
         let file = data.path().join(format!("{name}.json"));
@@ -104,10 +104,14 @@ impl Step for Jwks {
     }
 }
 
+/// Workers that read the realm's keys.
+pub(crate) fn readers(base: &str) -> Result<Vec<impl Step + use<>>> {
+    (0..64).map(|_| Ok(Jwks(Connection::to(base)?))).collect()
+}
+
 async fn jwks(load: &Load, table: &mut Table) -> Result<()> {
     let ground = ground(load).await?;
-    let workers: Result<Vec<Jwks>> = (0..64).map(|_| Ok(Jwks(Connection::to(ground.server.base())?))).collect();
-    drive::run("JWKS", &ground.server, workers?, load.seconds, table).await?;
+    drive::run("JWKS", &ground.server, readers(ground.server.base())?, load.seconds, table).await?;
     Ok(())
 }
 
@@ -122,16 +126,15 @@ struct Walker {
 }
 
 impl Walker {
-    fn new(server: &Server, realm: &str, client: &str, n: usize, forget: bool) -> Result<Self> {
+    fn new(base: &str, realm: &str, client: &str, n: usize, forget: bool) -> Result<Self> {
         let registration = Registration {
             realm: realm.to_owned(),
             client_id: client.to_owned(),
             client_secret: (client == "web").then(|| "bench-secret".to_owned()),
             redirect_uri: CALLBACK.to_owned(),
         };
-        let party = RelyingParty::new(server.base(), registration.clone())?;
-        let base = server.base().to_owned();
-        Ok(Self { party, user: format!("user{n}"), pkce: Pkce::new()?, registration, base, forget })
+        let party = RelyingParty::new(base, registration.clone())?;
+        Ok(Self { party, user: format!("user{n}"), pkce: Pkce::new()?, registration, base: base.to_owned(), forget })
     }
 
     async fn tokens(&mut self) -> Result<Value> {
@@ -151,12 +154,16 @@ impl Step for Walker {
     }
 }
 
+/// Workers that log in: each time anew (`forget`), or by single sign-on.
+pub(crate) fn walkers(base: &str, realm: &str, client: &str, forget: bool) -> Result<Vec<impl Step + use<>>> {
+    (0..USERS).map(|n| Walker::new(base, realm, client, n, forget)).collect()
+}
+
 async fn login(load: &Load, table: &mut Table) -> Result<()> {
     let ground = ground(load).await?;
-    let workers: Result<Vec<Walker>> =
-        (0..USERS).map(|n| Walker::new(&ground.server, "bench", "web", n, true)).collect();
+    let workers = walkers(ground.server.base(), "bench", "web", true)?;
     let what = "login: page, password (Argon2), code exchange, RS256";
-    let rate = drive::run(what, &ground.server, workers?, load.seconds * 2, table).await?;
+    let rate = drive::run(what, &ground.server, workers, load.seconds * 2, table).await?;
     table.push(Row {
         what: "whole login against the bare Argon2 rate".to_owned(),
         note: format!("{:.0} % of {:.0} hashes/s", rate / load.base.argon2 * 100.0, load.base.argon2),
@@ -168,10 +175,9 @@ async fn login(load: &Load, table: &mut Table) -> Result<()> {
 async fn sso(load: &Load, table: &mut Table) -> Result<()> {
     for (realm, client, algorithm) in [("bench", "web", "RS256"), ("strict", "es", "ES256")] {
         let ground = ground(load).await?;
-        let workers: Result<Vec<Walker>> =
-            (0..USERS).map(|n| Walker::new(&ground.server, realm, client, n, false)).collect();
+        let workers = walkers(ground.server.base(), realm, client, false)?;
         let what = format!("single sign-on: authorize with cookie, code exchange, {algorithm}");
-        drive::run(&what, &ground.server, workers?, load.seconds, table).await?;
+        drive::run(&what, &ground.server, workers, load.seconds, table).await?;
     }
     Ok(())
 }
@@ -199,24 +205,30 @@ impl Step for Refresher {
     }
 }
 
+/// Workers that refresh, each with a login of its own.
+pub(crate) async fn refreshers(base: &str, realm: &str, client: &str) -> Result<Vec<impl Step + use<>>> {
+    let mut workers = Vec::new();
+    for n in 0..64 {
+        let mut walker = Walker::new(base, realm, client, n % USERS, true)?;
+        let tokens = walker.tokens().await?;
+        workers.push(Refresher {
+            connection: Connection::to(base)?,
+            target: walker.party.endpoint("token"),
+            client: client.to_owned(),
+            secret: if client == "web" { "bench-secret" } else { "" },
+            token: tokens.get("refresh_token").and_then(Value::as_str).context("a refresh token")?.to_owned(),
+        });
+    }
+    Ok(workers)
+}
+
 async fn refresh(load: &Load, table: &mut Table) -> Result<()> {
     for (realm, client, what) in [
         ("bench", "web", "refresh, RS256 access and ID token, durable"),
         ("strict", "es", "refresh with rotation, ES256, durable"),
     ] {
         let ground = ground(load).await?;
-        let mut workers = Vec::new();
-        for n in 0..64 {
-            let mut walker = Walker::new(&ground.server, realm, client, n % USERS, true)?;
-            let tokens = walker.tokens().await?;
-            workers.push(Refresher {
-                connection: Connection::to(ground.server.base())?,
-                target: walker.party.endpoint("token"),
-                client: client.to_owned(),
-                secret: if client == "web" { "bench-secret" } else { "" },
-                token: tokens.get("refresh_token").and_then(Value::as_str).context("a refresh token")?.to_owned(),
-            });
-        }
+        let workers = refreshers(ground.server.base(), realm, client).await?;
         drive::run(what, &ground.server, workers, load.seconds, table).await?;
     }
     Ok(())
@@ -238,16 +250,19 @@ impl Step for Service {
     }
 }
 
+/// Workers that ask for a client's own token.
+pub(crate) fn services(base: &str, client: &'static str) -> Result<Vec<impl Step + use<>>> {
+    (0..64).map(|_| Ok(Service { connection: Connection::to(base)?, client })).collect()
+}
+
 async fn grant(load: &Load, table: &mut Table) -> Result<()> {
     let ground = ground(load).await?;
     for (client, what) in [
         ("job-rs", "client credentials, RS256, nothing stored"),
         ("job-es", "client credentials, ES256, nothing stored"),
     ] {
-        let base = ground.server.base();
-        let workers: Result<Vec<Service>> =
-            (0..64).map(|_| Ok(Service { connection: Connection::to(base)?, client })).collect();
-        drive::run(what, &ground.server, workers?, load.seconds, table).await?;
+        let workers = services(ground.server.base(), client)?;
+        drive::run(what, &ground.server, workers, load.seconds, table).await?;
     }
     Ok(())
 }
