@@ -97,6 +97,19 @@ impl Door {
         Ok(body)
     }
 
+    /// `POST`s a form and gives the status; what else the other side says is not read.
+    ///
+    /// # Errors
+    /// A refused URL, a slow answer or none.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Result<u16, CallError> {
+        self.check(url)?;
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let answer = request.send().await;
+        let failed = |e| CallError::Failed { url: url.to_owned(), cause: reason(&e) };
+        Ok(answer.map_err(failed)?.status().as_u16())
+    }
+
     fn check(&self, text: &str) -> Result<(), CallError> {
         let refused = |cause| CallError::Refused { url: text.to_owned(), cause };
         let url = url::Url::parse(text).map_err(|_| refused("not a URL"))?;

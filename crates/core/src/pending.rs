@@ -100,6 +100,8 @@ pub struct LogoutDelivery {
     pub user: UserId,
     /// `sid` that ended.
     pub session: SessionId,
+    /// `iss`: the name under which the session ended.
+    pub issuer: String,
     /// When it is tried next, seconds.
     pub due_at: i64,
     /// Tries so far.

@@ -7,8 +7,10 @@
 //! **Flow** a handler loads the records, calls the law's `decide`, gives its plan to `store.apply`, then answers. [`routes`] is the table of contents.
 
 mod authorize;
+mod backchannel;
 mod bearer;
 mod client_auth;
+mod ending;
 mod extract;
 pub mod import;
 mod introspect;
@@ -33,11 +35,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use portcullis_core::cutoff::Cursor;
+use tokio::sync::watch;
 
 pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
 pub use keys::{BadKey, KeyRing};
 pub use password::{PasswordPool, PoolFigures};
+pub use portcullis_client::door::Reach;
 pub use revocations::{FeedFigures, FeedRefused, Frames};
 pub use signer::{Local, Signer, Signing};
 pub use state::{Deps, IdpConfig, RealmView};
@@ -85,6 +89,16 @@ impl Idp {
     #[must_use]
     pub fn password_figures(&self) -> PoolFigures {
         self.app.passwords.figures()
+    }
+
+    /// Sends logout messages until `stop` turns true. Every process runs one.
+    pub async fn send_logouts(self, stop: watch::Receiver<bool>) {
+        backchannel::run(self.app, stop).await;
+    }
+
+    /// Sends the logout messages that are due now, once, and waits until each was answered or failed.
+    pub async fn send_due_logouts(&self) {
+        backchannel::send_due(&self.app).await;
     }
 
     /// Every route of the face.

@@ -1,33 +1,32 @@
 //! `GET|POST /realms/{realm}/protocol/openid-connect/logout` and its confirmation (OIDC RP-Initiated Logout 1.0; by refresh token).
 //!
-//! The law judges ([`portcullis_core::oauth::logout`]); the session ends in one plan with its audit row, then cookies go.
+//! The law judges ([`portcullis_core::oauth::logout`]); the session ends in one plan with its audit row and the messages to its
+//! clients, then cookies go. A session that could not be ended is never called ended: the page offers another try (LO-17).
+
+mod by_client;
+mod farewell;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use portcullis_core::ending;
+use http::{HeaderMap, Method, StatusCode};
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{ClientUuid, EventId, SessionId};
 use portcullis_core::login::flow::{LogoutTab, Purpose};
-use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::backchannel::{Audience, Frame};
 use portcullis_core::oauth::logout::{self, Consent, Refusal, ValidLogout};
-use portcullis_core::plan::{Lane, Plan, Write};
+use portcullis_core::plan::Write;
 
-use crate::client_auth::{self, Asking, Marked};
+use crate::ending::{self, Place};
 use crate::login::{self, Cx, Sso, Visit, flows, restart};
-use crate::pages::security::Policy;
-use crate::pages::{Advice, Developer, ErrorPage, InfoPage, LogoutConfirmPage, Page, Text};
-use crate::respond::html::Surroundings;
-use crate::respond::{self, Shield, cors};
+use crate::pages::{Advice, Developer, ErrorPage, InfoPage, LogoutConfirmPage, Text};
+use crate::respond::{self, cors};
 use crate::state::{App, Unavailable};
 
-/// Pages of the logout may be kept but are asked for anew (Keycloak 26.4).
-const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
+use farewell::{Farewell, error, gone, page};
 
 /// The client that stands for nobody (Keycloak 26.4).
 const NOBODY: &str = "account";
@@ -40,9 +39,9 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     match visit.method {
         Method::OPTIONS => Ok(cors::preflight(&visit.headers, "GET, HEAD, OPTIONS")),
-        Method::GET => by_browser(cx, visit).await,
-        Method::POST if visit.form.has("refresh_token") => by_refresh_token(cx, visit).await,
-        Method::POST => by_browser(cx, visit).await,
+        Method::GET => Ok(by_browser(cx, visit).await),
+        Method::POST if visit.form.has("refresh_token") => by_client::answer(cx, visit).await,
+        Method::POST => Ok(by_browser(cx, visit).await),
         _ => Ok(respond::wrong_method()),
     }
 }
@@ -55,61 +54,72 @@ pub(crate) async fn confirm(State(app): State<Arc<App>>, Path(realm): Path<Strin
 async fn confirmation(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     match visit.method {
         // Keycloak 26.4: whoever comes without a form has nothing left to confirm.
-        Method::GET => Ok(page(cx, StatusCode::BAD_REQUEST, &InfoPage::new(Text::key("successLogout")))),
+        Method::GET => Ok(page(cx, &[], StatusCode::BAD_REQUEST, &InfoPage::new(Text::key("successLogout")))),
         Method::POST => confirmed(cx, visit).await,
         _ => Ok(respond::wrong_method()),
     }
 }
 
-// --- by a browser --------------------------------------------------------------------------------------------------
-
-async fn by_browser(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+async fn by_browser(cx: &Cx<'_>, visit: &Visit) -> Response {
     let params = if visit.method == Method::POST { &visit.form } else { &visit.query };
     let (records, keys, issuer) = (&cx.view.records, cx.view.keys.verifying(), cx.issuer());
     let valid = match logout::decide(records, keys, &issuer, &cx.base.url, params) {
         Ok(valid) => valid,
-        Err(refusal) => return Ok(refused(cx, refusal)),
+        Err(refusal) => return refused(cx, refusal),
+    };
+    let answer = match browser_logout(cx, &valid).await {
+        Ok(answer) => answer,
+        Err(Unavailable) => failed(cx, tab(&valid)).await,
     };
     // Keycloak 26.4 answers a posted logout with the headers of a page.
-    let answer = browser_logout(cx, &valid).await?;
-    Ok(if visit.method == Method::POST { login::as_page(cx, answer) } else { answer })
+    if visit.method == Method::POST { login::as_page(cx, answer) } else { answer }
 }
 
 async fn browser_logout(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response, Unavailable> {
     let sso = Sso::current(cx).await?;
     let browser = sso.as_ref().map(|s| s.session.id.clone());
+    let farewell = |frames| Farewell {
+        to: valid.redirect.clone(),
+        state: valid.state.clone(),
+        frames,
+        locales: &valid.ui_locales,
+    };
     match logout::consent(valid, browser.as_ref()) {
-        Consent::Needed => ask(cx, valid).await,
-        Consent::Needless => {
-            Ok(gone(cx, valid.redirect.as_ref().map(|r| r.as_str()), valid.state.as_deref(), HeaderMap::new()))
-        }
+        Consent::Needed => ask(cx, tab(valid), false).await,
+        Consent::Needless => Ok(gone(cx, farewell(Vec::new()), HeaderMap::new())),
         Consent::Given => {
             let session = browser.clone().or_else(|| valid.hint.as_ref().and_then(|h| h.session.clone()));
-            let client = valid.client.map(|c| c.id.clone());
+            let frames = end(cx, session.as_ref(), valid.client.map(|c| c.id.clone()), Audience::Browser).await?;
             let mut jar = HeaderMap::new();
             // The restart cookie goes with the flow that it would restart (Keycloak 26.4).
             match flows::browser(cx).await? {
                 Some(_) => restart::delete_cookie(cx, &mut jar),
                 None => _ = flows::new_browser(cx, &mut jar, false),
             }
-            end(cx, session.as_ref(), client).await?;
             login::forget(cx, &mut jar).await?;
-            Ok(gone(cx, valid.redirect.as_ref().map(|r| r.as_str()), valid.state.as_deref(), jar))
+            Ok(gone(cx, farewell(frames), jar))
         }
     }
 }
 
-async fn ask(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response, Unavailable> {
-    let client_id = valid.client.map_or(NOBODY, |c| c.client_id.as_str()).to_owned();
-    let purpose = Purpose::Logout(LogoutTab {
+/// What the confirmation has to know.
+fn tab(valid: &ValidLogout<'_>) -> LogoutTab {
+    LogoutTab {
         client: valid.client.map(|c| c.id.clone()),
-        client_id: client_id.clone(),
+        client_id: valid.client.map_or(NOBODY, |c| c.client_id.as_str()).to_owned(),
         redirect: valid.redirect.as_ref().map(|r| r.as_str().to_owned()),
         state: valid.state.clone(),
-    });
+        session: None,
+        ui_locales: valid.ui_locales.clone(),
+    }
+}
+
+/// The page that asks; `again`: after a try that failed.
+async fn ask(cx: &Cx<'_>, tab: LogoutTab, again: bool) -> Result<Response, Unavailable> {
+    let (client_id, locales) = (tab.client_id.clone(), tab.ui_locales.clone());
     let mut jar = HeaderMap::new();
     let live = flows::browser(cx).await?;
-    let mut flow = flows::open(cx, live, purpose, &mut jar).await?;
+    let mut flow = flows::open(cx, live, Purpose::Logout(tab), &mut jar).await?;
     let code = flow.tab.mint_code(cx.app.entropy.as_ref());
     flows::save(cx, &flow).await?;
     let action = format!(
@@ -118,56 +128,60 @@ async fn ask(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response, Unavailab
         login::encoded(&client_id),
         flow.tab.id,
     );
-    let asked = LogoutConfirmPage { action, session_code: code.expose().to_owned(), back_url: None };
-    Ok(login::with_cookies(page(cx, StatusCode::OK, &asked), jar))
+    let asked = LogoutConfirmPage { action, session_code: code.expose().to_owned(), back_url: None, failed: again };
+    let status = if again { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    Ok(login::with_cookies(page(cx, &locales, status, &asked), jar))
+}
+
+/// The session may live on: the browser forgets it, and the page tries again for it (LO-17).
+async fn failed(cx: &Cx<'_>, mut tab: LogoutTab) -> Response {
+    tab.session = tab.session.or_else(|| Sso::named(cx));
+    let locales = tab.ui_locales.clone();
+    tracing::error!(realm = cx.realm_name(), "a session could not be ended");
+    let mut jar = HeaderMap::new();
+    login::delete_session_cookies(cx, &mut jar);
+    let page = match ask(cx, tab, true).await {
+        Ok(page) => page,
+        Err(Unavailable) => {
+            let page = ErrorPage::server(Text::key("failedLogout"));
+            error(cx, &locales, StatusCode::SERVICE_UNAVAILABLE, &page)
+        }
+    };
+    login::with_cookies(page, jar)
 }
 
 async fn confirmed(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
-    let failed = || {
+    let refused = || {
         let page = ErrorPage::plain(Text::key("failedLogout"));
-        error(cx, &page)
+        Ok(error(cx, &[], StatusCode::BAD_REQUEST, &page))
     };
     if login::is_foreign(cx.headers, &cx.base) {
         return Ok(login::foreign(cx));
     }
-    let Some(mut flow) = flows::lookup(cx, &visit.query).await? else { return Ok(failed()) };
+    let Some(mut flow) = flows::lookup(cx, &visit.query).await? else { return refused() };
     let code = visit.form.get("session_code").unwrap_or_default();
-    let Purpose::Logout(tab) = flow.tab.purpose.clone() else { return Ok(failed()) };
+    let Purpose::Logout(tab) = flow.tab.purpose.clone() else { return refused() };
     if !flow.tab.code_matches(code) || !visit.form.has("confirmLogout") {
-        return Ok(failed());
+        return refused();
     }
     flows::close(cx, &mut flow).await?;
-    let session = Sso::current(cx).await?.map(|s| s.session.id);
+    Ok(match said_yes(cx, &tab).await {
+        Ok(answer) => login::as_page(cx, answer),
+        Err(Unavailable) => failed(cx, tab).await,
+    })
+}
+
+async fn said_yes(cx: &Cx<'_>, tab: &LogoutTab) -> Result<Response, Unavailable> {
+    let session = Sso::current(cx).await?.map(|s| s.session.id).or_else(|| tab.session.clone());
     let client = tab.client.as_ref().and_then(|id| cx.view.records.client_by_uuid(id));
+    let frames = end(cx, session.as_ref(), client.map(|c| c.id.clone()), Audience::Browser).await?;
     let mut jar = HeaderMap::new();
-    end(cx, session.as_ref(), client.map(|c| c.id.clone())).await?;
     restart::delete_cookie(cx, &mut jar);
     login::forget(cx, &mut jar).await?;
     // The address was matched when the page was made; it is matched again by what is registered now.
     let matched = client.zip(tab.redirect.as_deref());
-    let matched = matched.and_then(|(c, uri)| logout::post_logout_redirect(&cx.view.records, c, &cx.base.url, uri));
-    Ok(login::as_page(cx, gone(cx, matched.as_ref().map(|r| r.as_str()), tab.state.as_deref(), jar)))
-}
-
-/// Where a logout ends: at the client, or on a page of ours.
-fn gone(cx: &Cx<'_>, to: Option<&str>, state: Option<&str>, jar: HeaderMap) -> Response {
-    let Some(to) = to else {
-        let done = page(cx, StatusCode::OK, &InfoPage::new(Text::key("successLogout")));
-        return login::with_cookies(done, jar);
-    };
-    let location = match state {
-        Some(state) => {
-            let separator = if to.contains('?') { '&' } else { '?' };
-            format!("{to}{separator}state={}", login::encoded(state))
-        }
-        None => to.to_owned(),
-    };
-    let mut response = respond::empty(StatusCode::FOUND);
-    response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
-    if let Ok(value) = HeaderValue::from_str(&location) {
-        response.headers_mut().insert(LOCATION, value);
-    }
-    login::with_cookies(response, jar)
+    let to = matched.and_then(|(c, uri)| logout::post_logout_redirect(&cx.view.records, c, &cx.base.url, uri));
+    Ok(gone(cx, Farewell { to, state: tab.state.clone(), frames, locales: &tab.ui_locales }, jar))
 }
 
 fn refused(cx: &Cx<'_>, refusal: Refusal) -> Response {
@@ -188,84 +202,33 @@ fn refused(cx: &Cx<'_>, refusal: Refusal) -> Response {
         developer = developer.parameter(parameter);
     }
     tracing::debug!(?refusal, "logout refused");
-    error(cx, &ErrorPage::application(message, developer))
+    error(cx, &[], StatusCode::BAD_REQUEST, &ErrorPage::application(message, developer))
 }
 
-fn error(cx: &Cx<'_>, page: &ErrorPage) -> Response {
-    let mut response = Surroundings::of(cx.app, cx.view, []).error(StatusCode::BAD_REQUEST, page);
-    response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
-    response
-}
-
-fn page<P: Page>(cx: &Cx<'_>, status: StatusCode, page: &P) -> Response {
-    let mut response = Surroundings::of(cx.app, cx.view, []).page(status, page);
-    response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
-    response
-}
-
-// --- by a client ---------------------------------------------------------------------------------------------------
-
-async fn by_refresh_token(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+/// Ends a session with everything below it; one that ended before is no error. What the page has to frame.
+async fn end(
+    cx: &Cx<'_>,
+    session: Option<&SessionId>,
+    client: Option<ClientUuid>,
+    audience: Audience,
+) -> Result<Vec<Frame>, Unavailable> {
+    let Some(session) = session else { return Ok(Vec::new()) };
     let issuer = cx.issuer();
-    let asking = Asking { headers: &visit.headers, params: &visit.form, issuer: &issuer, now: cx.now };
-    let client = match client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await {
-        Ok(client) => client.client(),
-        Err(Reason::Unavailable) => return Err(Unavailable),
-        Err(reason) => return Ok(json_error(&reason)),
+    let place = Place { app: cx.app, view: cx.view, issuer: &issuer, now: cx.now };
+    let audit = |found: &portcullis_core::session::UserSession| {
+        vec![Write::Audit(Event {
+            id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
+            time: cx.now.millis(),
+            realm: cx.view.records.realm.id.clone(),
+            kind: "LOGOUT",
+            user: Some(found.user.clone()),
+            client: client.clone(),
+            session: Some(session.clone()),
+            ip_address: cx.peer.ip.clone(),
+            error: None,
+            details: BTreeMap::new(),
+        })]
     };
-    let one = visit.form.count("refresh_token") == 1;
-    let token = visit.form.get("refresh_token").filter(|_| one);
-    let read = token.and_then(|t| logout::read_refresh_token(t, cx.view.keys.verifying(), &cx.issuer()));
-    let refusal = match &read {
-        None => Some(Reason::InvalidRefreshToken),
-        Some(token) if token.client_id != client.client_id => Some(Reason::RefreshTokenOfAnotherClient),
-        Some(_) => None,
-    };
-    let mut response = match refusal {
-        Some(reason) => json_error(&reason),
-        None => {
-            end(cx, read.as_ref().map(|t| &t.session), Some(client.id.clone())).await?;
-            let mut response = Response::new(axum::body::Body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
-            let headers = response.headers_mut();
-            Surroundings::of(cx.app, cx.view, []).shield(headers, &Policy::page(cx.view.is_strict()));
-            headers.insert(CACHE_CONTROL, NO_CACHE);
-            response
-        }
-    };
-    cors::add(&mut response, &visit.headers, &cors::Allowed::of(client), Some("Access-Control-Allow-Methods"));
-    Ok(response)
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn json_error(reason: &Reason) -> Response {
-    let mut response = respond::oauth_error(reason);
-    response.headers_mut().remove(CACHE_CONTROL);
-    response.headers_mut().remove(http::header::PRAGMA);
-    respond::shield(response.headers_mut(), Shield::Api);
-    response
-}
-
-// --- both ----------------------------------------------------------------------------------------------------------
-
-/// Ends a session with everything below it; one that ended before is no error.
-async fn end(cx: &Cx<'_>, session: Option<&SessionId>, client: Option<ClientUuid>) -> Result<(), Unavailable> {
-    let Some(session) = session else { return Ok(()) };
-    let realm = &cx.view.records.realm.id;
-    let Some(found) = cx.app.db.user_session(realm, session).await.map_err(|_| Unavailable)? else { return Ok(()) };
-    let event = Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm: realm.clone(),
-        kind: "LOGOUT",
-        user: Some(found.user),
-        client,
-        session: Some(session.clone()),
-        ip_address: cx.peer.ip.clone(),
-        error: None,
-        details: BTreeMap::new(),
-    };
-    let mut writes = ending::session(&cx.view.records, session, cx.now);
-    writes.push(Write::Audit(event));
-    cx.app.db.apply(Plan::new(Lane::Gate, writes)).await.map_err(|_| Unavailable)
+    let ended = ending::end(place, session, audience, audit).await?;
+    Ok(ended.map(|ended| ended.frames(place)).unwrap_or_default())
 }

@@ -24,7 +24,7 @@ use crate::signer;
 use crate::state::{App, RealmView};
 
 /// What this server's faces can do besides the law itself.
-const ABILITIES: Abilities = Abilities { frontchannel_logout: false, backchannel_logout: false, consent: false };
+const ABILITIES: Abilities = Abilities { frontchannel_logout: true, backchannel_logout: true, consent: false };
 
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const DISCOVERY_CACHE: HeaderValue = HeaderValue::from_static("no-cache, must-revalidate, no-transform, no-store");

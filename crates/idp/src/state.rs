@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use portcullis_client::door::Reach;
 use portcullis_core::entropy::Entropy;
 use portcullis_core::realm::Profile;
 use portcullis_core::records::RealmRecords;
@@ -12,6 +13,7 @@ use portcullis_core::time::{Clock, Now};
 use portcullis_store::{Db, Ephemeral};
 use tokio::sync::Mutex;
 
+use crate::backchannel::Outbox;
 use crate::keys::{BadKey, KeyRing};
 use crate::pages::security::BrowserHeaders;
 use crate::pages::{Pages, RealmName};
@@ -45,11 +47,13 @@ pub struct IdpConfig {
     pub theme: Option<PathBuf>,
     /// Password hashes at once (one per core).
     pub hash_threads: usize,
+    /// Whom logout messages may reach: clients name their addresses (SS-06).
+    pub outbound: Reach,
 }
 
 impl Default for IdpConfig {
     fn default() -> Self {
-        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2 }
+        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2, outbound: Reach::PublicOnly }
     }
 }
 
@@ -102,6 +106,7 @@ pub(crate) struct App {
     pub(crate) passwords: PasswordPool,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) feeds: Feeds,
+    pub(crate) outbox: Outbox,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
@@ -118,6 +123,7 @@ const MAX_CACHED_REALMS: usize = 1000;
 impl App {
     pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>) -> Self {
         let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
+        let outbox = Outbox::new(deps.config.outbound);
         Self {
             db: deps.db,
             ephemeral: deps.ephemeral,
@@ -128,6 +134,7 @@ impl App {
             passwords,
             signer,
             feeds: Feeds::default(),
+            outbox,
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

@@ -5,7 +5,7 @@
 //! **Flow** form -> [`token::open`] -> load -> a grant's `decide` -> apply -> sign -> answer. A lost gate loads and decides again.
 
 mod load;
-mod mint;
+pub(crate) mod mint;
 
 pub(crate) use load::verified as refresh_claims;
 pub(crate) use mint::{Beside, FrontTokens, after_cuts, front as sign_front, prepare};

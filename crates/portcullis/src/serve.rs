@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use portcullis_idp::IdpConfig;
+use portcullis_idp::{IdpConfig, Reach};
 
 use crate::chores;
 use crate::clock::{Stopwatch, SystemEntropy};
@@ -35,6 +35,8 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
         legacy_auth_prefix: arguments.legacy_auth_prefix,
         theme: arguments.theme.clone(),
         hash_threads: cores(),
+        // On one machine applications stand on loopback.
+        outbound: if loopback { Reach::Configured } else { Reach::PublicOnly },
         ..IdpConfig::default()
     };
     let place = if arguments.in_memory {
@@ -50,9 +52,12 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     let stop = stop_signal()?;
     let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
     tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone()));
+    let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
-    let _ended_by_itself = sweeper.await;
+    for other in [sweeper, sender] {
+        let _ended_by_itself = other.await;
+    }
     close(started).await
 }
 
@@ -72,6 +77,7 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
         legacy_auth_prefix: config.idp.legacy_auth_prefix,
         theme: config.idp.theme.clone(),
         hash_threads: if config.idp.hash_threads == 0 { cores() } else { config.idp.hash_threads },
+        outbound: if config.outbound.allow_private { Reach::Configured } else { Reach::PublicOnly },
     };
     let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
     let started = start::open(place, idp_config).await?;
@@ -85,7 +91,10 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
 
 async fn run(config: &Config, listener: Listener, started: Started, clock: Stopwatch) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let mut others = vec![tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()))];
+    let mut others = vec![
+        tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone())),
+        tokio::spawn(started.idp.clone().send_logouts(stop.clone())),
+    ];
     others.push(tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone())));
     if let Some(address) = config.server.health_listen {
         let listener = Listener::bind(address).await?;

@@ -524,6 +524,7 @@ CREATE TABLE logout_deliveries (
     client_id TEXT NOT NULL,
     user_id TEXT NOT NULL,
     session_id TEXT NOT NULL,
+    issuer TEXT NOT NULL,
     due_at BIGINT NOT NULL,
     attempts BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,

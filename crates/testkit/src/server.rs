@@ -15,10 +15,11 @@ use axum::Router;
 use portcullis_core::entropy::Entropy;
 use portcullis_core::secret::Secret;
 use portcullis_core::time::Clock;
-use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Signer};
+use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Reach, Signer};
 use portcullis_store::{Db, Ephemeral, MemoryEphemeral, ServerKeys};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::{MovableClock, SeededEntropy};
@@ -42,14 +43,11 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// A clock that stands at the present, seed 1, signatures made in the process.
+    /// A clock that stands at the present, seed 1, signatures made in the process; clients of tests live on this machine, so
+    /// logout messages may reach it.
     fn default() -> Self {
-        Self {
-            clock: Arc::new(MovableClock::standing()),
-            seed: 1,
-            config: IdpConfig::default(),
-            signer: Arc::new(Local),
-        }
+        let config = IdpConfig { outbound: Reach::Configured, ..IdpConfig::default() };
+        Self { clock: Arc::new(MovableClock::standing()), seed: 1, config, signer: Arc::new(Local) }
     }
 }
 
@@ -104,11 +102,14 @@ pub struct TestServer {
     /// The idp itself.
     pub idp: Idp,
     task: JoinHandle<()>,
+    sender: JoinHandle<()>,
+    _stop: watch::Sender<bool>,
 }
 
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.task.abort();
+        self.sender.abort();
     }
 }
 
@@ -149,6 +150,8 @@ impl TestServer {
             // It ends only when the task is aborted.
             let _ = serving.await;
         });
+        let (stop, stopped) = watch::channel(false);
+        let sender = tokio::spawn(idp.clone().send_logouts(stopped));
         Ok(Self {
             base,
             clock: Arc::clone(&ground.clock),
@@ -156,6 +159,8 @@ impl TestServer {
             ephemeral: Arc::clone(&ground.ephemeral),
             idp,
             task,
+            sender,
+            _stop: stop,
         })
     }
 

@@ -130,6 +130,12 @@ pub struct LogoutTab {
     pub redirect: Option<String>,
     /// `state` to give back.
     pub state: Option<String>,
+    /// The session that an earlier try could not end: its cookies are gone already.
+    #[serde(default)]
+    pub session: Option<SessionId>,
+    /// `ui_locales` of the request.
+    #[serde(default)]
+    pub ui_locales: Vec<String>,
 }
 
 /// A notice above the next page.

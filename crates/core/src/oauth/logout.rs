@@ -18,6 +18,9 @@ const POST_LOGOUT_URIS: &str = "post.logout.redirect.uris";
 /// Client attribute (not Keycloak's) that lets the old parameter `redirect_uri` stand for `post_logout_redirect_uri`.
 const OLD_PARAMETER: &str = "portcullis.logout.redirect_uri";
 
+/// Languages that are looked at.
+const MAX_LOCALES: usize = 10;
+
 /// Why a logout is refused on a page (texts: Keycloak 26.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -51,8 +54,12 @@ pub struct ValidLogout<'a> {
     pub hint: Option<Hint>,
     /// Where to go afterwards.
     pub redirect: Option<MatchedRedirectUri>,
+    /// The address came in the old parameter: the person is asked unless a hint speaks for the session.
+    pub old_parameter: bool,
     /// `state` to give back.
     pub state: Option<String>,
+    /// `ui_locales`
+    pub ui_locales: Vec<String>,
 }
 
 /// Whether the person is asked first.
@@ -77,7 +84,7 @@ pub fn decide<'a>(
     base: &str,
     params: &Params,
 ) -> Result<ValidLogout<'a>, Refusal> {
-    let single = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
+    let single = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales"];
     if single.into_iter().any(|name| params.count(name) > 1) {
         return Err(Refusal::Repeated);
     }
@@ -93,16 +100,44 @@ pub fn decide<'a>(
         return Err(Refusal::InvalidHint);
     }
     let name = hint.as_ref().map(|h| h.client_id.as_str()).or(client_id);
-    let client = name.and_then(|name| records.client(name)).filter(|c| c.settings.enabled);
-    let old = client.filter(|c| c.flag(OLD_PARAMETER)).and_then(|_| params.get("redirect_uri"));
-    let redirect = match uri.or(old) {
+    let named = name.and_then(|name| records.client(name)).filter(|c| c.settings.enabled);
+    let old = if uri.is_some() { None } else { old_address(records, base, (name, named), params)? };
+    let client = named.or(old.map(|(client, _)| client));
+    let redirect = match uri.or(old.map(|(_, uri)| uri)) {
         None => None,
         Some(uri) => {
             let matched = client.and_then(|client| post_logout_redirect(records, client, base, uri));
             Some(matched.ok_or(Refusal::InvalidRedirect)?)
         }
     };
-    Ok(ValidLogout { client, hint, redirect, state: params.get("state").map(str::to_owned) })
+    let ui_locales = params.get("ui_locales").unwrap_or_default().split_whitespace().take(MAX_LOCALES);
+    Ok(ValidLogout {
+        client,
+        hint,
+        redirect,
+        old_parameter: old.is_some(),
+        state: params.get("state").map(str::to_owned),
+        ui_locales: ui_locales.map(str::to_owned).collect(),
+    })
+}
+
+/// The old parameter, where the client that asks takes it; nobody asked by name: the first client that takes and registered it.
+fn old_address<'a, 'p>(
+    records: &'a RealmRecords,
+    base: &str,
+    (name, named): (Option<&str>, Option<&'a Client>),
+    params: &'p Params,
+) -> Result<Option<(&'a Client, &'p str)>, Refusal> {
+    let Some(uri) = params.get("redirect_uri") else { return Ok(None) };
+    let takes = |client: &&Client| client.settings.enabled && client.flag(OLD_PARAMETER);
+    let client = match name {
+        Some(_) => named.filter(takes),
+        None => records.clients().filter(takes).find(|c| post_logout_redirect(records, c, base, uri).is_some()),
+    };
+    if client.is_some() && params.count("redirect_uri") > 1 {
+        return Err(Refusal::Repeated);
+    }
+    Ok(client.map(|client| (client, uri)))
 }
 
 /// Matches an address against what the client registered for logouts. Nothing registered: nowhere to go.
@@ -133,7 +168,7 @@ pub fn consent(valid: &ValidLogout<'_>, browser: Option<&SessionId>) -> Consent 
         // Another session than the browser's: the person decides (Keycloak 26.4).
         (_, Some(_)) => Consent::Needed,
         (Some(_), None) => Consent::Given,
-        (None, None) if valid.client.is_some() && valid.redirect.is_some() => Consent::Needless,
+        (None, None) if valid.redirect.is_some() && !valid.old_parameter => Consent::Needless,
         (None, None) => Consent::Needed,
     }
 }

@@ -5,6 +5,7 @@
 //! **Flow** [`params::Params`] -> check table -> proof types -> plan and answer, or a [`error::Reason`].
 
 pub mod authorize;
+pub mod backchannel;
 pub mod client_auth;
 pub mod discovery;
 pub mod error;

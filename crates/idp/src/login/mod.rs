@@ -87,6 +87,11 @@ pub(crate) async fn forget(cx: &Cx<'_>, jar: &mut HeaderMap) -> Result<(), Unava
     Ok(())
 }
 
+/// Deletes the cookies of the browser's session.
+pub(crate) fn delete_session_cookies(cx: &Cx<'_>, jar: &mut HeaderMap) {
+    sso::delete_cookies(cx, jar);
+}
+
 /// The paths under `login-actions`.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()

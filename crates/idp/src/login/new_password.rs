@@ -1,15 +1,15 @@
 //! A user sets a new password: policy, history, and one plan that also pays the owed action.
 
-use portcullis_core::ending;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{CredentialId, EventId, SessionId};
 use portcullis_core::login::password_policy::{Owner, PasswordPolicy, Violation};
-use portcullis_core::plan::{Gate, Lane, Plan, Write};
+use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::{Credential, User};
 use portcullis_store::ApplyError;
 
+use crate::ending;
 use crate::password::{HashedPassword, Unhashed};
 use crate::state::Unavailable;
 
@@ -53,21 +53,22 @@ pub(super) async fn set(
         Ok(hashed) => hashed,
         Err(refused) => return Ok(unhashed(refused)),
     };
+    let issuer = cx.issuer();
+    let place = ending::Place { app: cx.app, view: cx.view, issuer: &issuer, now: cx.now };
     for _ in 0..RETRIES {
         let user = cx.app.db.user(realm, &user.id).await.map_err(|_| Unavailable)?.ok_or(Unavailable)?;
         let credentials = cx.app.db.credentials(realm, &user.id).await.map_err(|_| Unavailable)?;
-        // Listed before the plan: one that begins meanwhile ends with the others.
         let ends = match &end_others {
-            Some(except) => {
-                let sessions = cx.app.db.user_sessions_of(realm, &user.id).await.map_err(|_| Unavailable)?;
-                ending::sessions(&cx.view.records, &user.id, &sessions, except.as_ref(), cx.now)
-            }
+            Some(except) => ending::of_user(place, &user.id, except.as_ref()).await?,
             None => Vec::new(),
         };
         let plan = plan(cx, user, &credentials, &hashed, &policy, ends);
         match cx.app.db.apply(plan).await {
-            Ok(()) => return Ok(Outcome::Set),
-            Err(ApplyError::Gate(Gate::Stale(_))) => {}
+            Ok(()) => {
+                ending::wake(place);
+                return Ok(Outcome::Set);
+            }
+            Err(ApplyError::Gate(Gate::Stale(_) | Gate::Gone(Entity::Client))) => {}
             Err(_) => return Err(Unavailable),
         }
     }

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use portcullis_core::entropy;
+use portcullis_core::ids::SessionId;
 use portcullis_core::login::session_cookie::{self, Identity};
 use portcullis_core::session::UserSession;
 use portcullis_core::session_limits;
@@ -22,6 +23,12 @@ pub(crate) struct Sso {
 }
 
 impl Sso {
+    /// The session that the browser's cookie names, whether it lives or not.
+    pub(crate) fn named(cx: &Cx<'_>) -> Option<SessionId> {
+        let value = cookies::get(cx.headers, cookies::KEYCLOAK_IDENTITY)?;
+        session_cookie::read(value, cx.view.keys.verifying(), &cx.issuer(), cx.now.secs()).map(|found| found.session)
+    }
+
     /// The live session of the browser, with its user.
     pub(crate) async fn current(cx: &Cx<'_>) -> Result<Option<Self>, Unavailable> {
         let Some(value) = cookies::get(cx.headers, cookies::KEYCLOAK_IDENTITY) else { return Ok(None) };

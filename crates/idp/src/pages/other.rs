@@ -63,13 +63,15 @@ pub struct LogoutConfirmPage {
     pub session_code: String,
     /// The way back without logging out.
     pub back_url: Option<String>,
+    /// A first try failed: the session may still be there.
+    pub failed: bool,
 }
 
 impl LogoutConfirmPage {
     /// Without a way back.
     pub fn sample() -> Self {
         let action = "/realms/demo/protocol/openid-connect/logout/logout-confirm?client_id=account&tab_id=t1";
-        Self { action: action.to_owned(), session_code: "c1".to_owned(), back_url: None }
+        Self { action: action.to_owned(), session_code: "c1".to_owned(), back_url: None, failed: false }
     }
 }
 
@@ -78,7 +80,11 @@ impl Page for LogoutConfirmPage {
 
     fn samples() -> Vec<(&'static str, Self)> {
         let back_url = Some("https://app.example/".to_owned());
-        vec![("plain", Self::sample()), ("back", Self { back_url, ..Self::sample() })]
+        vec![
+            ("plain", Self::sample()),
+            ("back", Self { back_url, ..Self::sample() }),
+            ("failed", Self { failed: true, ..Self::sample() }),
+        ]
     }
 }
 

@@ -21,6 +21,9 @@ pub const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=utf-8"
 /// The one script of the form_post page; its hash stands in the policy, so a theme cannot change it.
 pub const FORM_POST_SCRIPT: &str = "document.forms[0].submit()";
 
+/// The one script of the front-channel logout page: on when every frame was loaded, or after five seconds.
+pub const FRONT_CHANNEL_SCRIPT: &str = "(()=>{const go=()=>{const on=document.getElementById('continue');if(on)location.replace(on.href)};addEventListener('load',go);setTimeout(go,5000)})()";
+
 /// A realm's `browserSecurityHeaders`; an empty value is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserHeaders {
@@ -108,11 +111,11 @@ impl Policy {
         Self { script: Some(source_of(FORM_POST_SCRIPT)), ..Self::page(strict) }
     }
 
-    /// The front-channel logout page: it may frame these addresses' hosts. Addresses that are not http(s) are left out.
+    /// The front-channel logout page: it may frame these addresses' hosts, and its one script may run. Addresses that are not http(s) are left out.
     pub fn front_channel<'a>(strict: bool, addresses: impl IntoIterator<Item = &'a str>) -> Self {
         let parsed = addresses.into_iter().filter_map(|address| Url::parse(address).ok());
         let web = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        Self { frames: web.collect(), ..Self::page(strict) }
+        Self { frames: web.collect(), script: Some(source_of(FRONT_CHANNEL_SCRIPT)), ..Self::page(strict) }
     }
 
     /// A static page of keycloak-js: anybody may frame it, its one script may run and call its own server.

@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::pages::security::{self, BrowserHeaders, Policy};
-use crate::pages::{Chrome, ErrorPage, FormPostPage, Page, RealmName};
+use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, Page, RealmName};
 use crate::state::{App, RealmView};
 
 /// Header of the reference number: made by us, 32 hex digits.
@@ -71,6 +71,12 @@ impl<'a> Surroundings<'a> {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
         headers.remove(CONTENT_LANGUAGE);
         response
+    }
+
+    /// The page that tells clients of a logout by frames.
+    pub(crate) fn front_channel(&self, page: &FrontChannelLogoutPage) -> Response {
+        let framed = page.clients.iter().map(|client| client.url.as_str());
+        self.html(StatusCode::OK, page, &Policy::front_channel(self.strict, framed), None)
     }
 
     fn html<P: Page>(&self, status: StatusCode, page: &P, policy: &Policy, trace: Option<&str>) -> Response {

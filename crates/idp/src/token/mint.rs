@@ -91,6 +91,21 @@ pub(crate) async fn front(
     Ok(FrontTokens { access, id })
 }
 
+/// Signs a logout token as the client's ID tokens are signed (OIDC Back-Channel Logout §2.4).
+pub(crate) async fn logout_token(
+    app: &App,
+    view: &RealmView,
+    client: &Client,
+    payload: &[u8],
+) -> Result<String, Reason> {
+    let algorithm = algorithm(view, client, ID_ALGORITHM)?;
+    if signer::ensure(app, view, algorithm).await.map_err(|_| Reason::Unavailable)? {
+        // The next try finds the key that was made.
+        return Err(Reason::Unavailable);
+    }
+    sign(app, &key(view, client, ID_ALGORITHM)?, "logout+jwt", payload).await
+}
+
 /// RFC 9068 §2.1 where the client asks for it.
 fn access_type(client: &Client) -> &'static str {
     if client.flag(AT_JWT) { "at+jwt" } else { "JWT" }

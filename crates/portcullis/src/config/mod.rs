@@ -5,7 +5,9 @@
 
 mod sections;
 
-pub use sections::{AdminSection, IdpSection, LogFormat, LogSection, ServerSection, StorageSection, TlsSection};
+pub use sections::{
+    AdminSection, IdpSection, LogFormat, LogSection, OutboundSection, ServerSection, StorageSection, TlsSection,
+};
 
 use std::path::Path;
 
@@ -26,6 +28,9 @@ pub struct Config {
     /// `[idp]`
     #[serde(default)]
     pub idp: IdpSection,
+    /// `[outbound]`
+    #[serde(default)]
+    pub outbound: OutboundSection,
     /// `[admin]`: absent means `/admin` and the master realm answer on the main listener, loopback only.
     pub admin: Option<AdminSection>,
     /// `[log]`

@@ -75,6 +75,15 @@ pub struct IdpSection {
     pub hash_threads: usize,
 }
 
+/// `[outbound]`: calls to addresses that clients name (logout messages).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundSection {
+    /// Also reach this machine and private networks, where applications often stand.
+    #[serde(default)]
+    pub allow_private: bool,
+}
+
 /// `[admin]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,8 +11,8 @@ mod seed;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use portcullis_idp::IdpConfig;
 use portcullis_idp::import::{ImportError, ImportOptions};
+use portcullis_idp::{IdpConfig, Reach};
 use portcullis_store::Db;
 use tokio::sync::watch;
 
@@ -87,7 +87,7 @@ pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Resu
 /// # Errors
 /// A store that cannot be opened, passwords that cannot be kept.
 pub async fn open(place: Place, passwords: Option<&Path>, addresses: &Addresses) -> Result<(Started, People), Failure> {
-    let config = IdpConfig { hash_threads: cores(), ..IdpConfig::default() };
+    let config = IdpConfig { hash_threads: cores(), outbound: Reach::Configured, ..IdpConfig::default() };
     let people = People::kept(passwords, &SystemEntropy)?;
     let started = start::open(place, config).await?;
     let made = started.idp.bootstrap_master("admin", &people.admin).await;
@@ -112,8 +112,9 @@ pub async fn serve_all(
     tokio::spawn(crate::chores::end_streams(started.idp.clone(), stop.clone()));
     let app = tokio::spawn(app.serve(app::router(addresses), stop.clone()));
     let api = tokio::spawn(api.serve(api::router(addresses)?, stop.clone()));
+    let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     idp.serve(started.idp.router(), stop).await;
-    for part in [app, api] {
+    for part in [app, api, sender] {
         part.await.map_err(|e| Failure::failed(format!("a part of the demo ended: {e}")))?;
     }
     Ok(())

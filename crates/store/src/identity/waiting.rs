@@ -26,11 +26,11 @@ statements! {
     DEVICE_BY_USER_CODE = "SELECT d.hash, d.user_code, d.client_id, d.request, d.state, d.user_id, d.session_id, d.expires_at, p.last_poll, p.wait \
                            FROM device_grants d JOIN device_polls p ON p.realm_id = $1 AND p.hash = d.hash \
                            WHERE d.realm_id = $1 AND d.user_code = $2";
-    INSERT_LOGOUT = "INSERT INTO logout_deliveries (realm_id, id, client_id, user_id, session_id, due_at, attempts, expires_at) \
-                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    INSERT_LOGOUT = "INSERT INTO logout_deliveries (realm_id, id, client_id, user_id, session_id, issuer, due_at, attempts, expires_at) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     RETRY_LOGOUT = "UPDATE logout_deliveries SET attempts = $3, due_at = $4 WHERE realm_id = $1 AND id = $2";
     DROP_LOGOUT = "DELETE FROM logout_deliveries WHERE realm_id = $1 AND id = $2";
-    DUE_LOGOUTS = "SELECT id, client_id, user_id, session_id, due_at, attempts, expires_at FROM logout_deliveries \
+    DUE_LOGOUTS = "SELECT id, client_id, user_id, session_id, issuer, due_at, attempts, expires_at FROM logout_deliveries \
                    WHERE realm_id = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
 }
 
@@ -152,6 +152,7 @@ pub(super) fn queue_logout(out: &mut Compile<'_>, realm: &RealmId, delivery: &Lo
         delivery.client.as_str(),
         delivery.user.as_str(),
         delivery.session.as_str(),
+        &delivery.issuer,
         delivery.due_at,
         delivery.attempts,
         delivery.expires_at,
@@ -183,9 +184,10 @@ pub(crate) fn due_logouts(
                 client: row.id(1)?,
                 user: row.id(2)?,
                 session: row.id(3)?,
-                due_at: row.int(4)?,
-                attempts: row.int(5)?,
-                expires_at: row.int(6)?,
+                issuer: row.text(4)?,
+                due_at: row.int(5)?,
+                attempts: row.int(6)?,
+                expires_at: row.int(7)?,
             })
         })
         .collect()

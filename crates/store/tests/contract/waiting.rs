@@ -35,6 +35,7 @@ pub(crate) fn delivery(id: &str, due_at: i64) -> LogoutDelivery {
         client: "c1".into(),
         user: "u1".into(),
         session: "us1".into(),
+        issuer: "https://id.test/realms/r".to_owned(),
         due_at,
         attempts: 0,
         expires_at: 90_000,

@@ -84,7 +84,12 @@ fn addresses_after_logout_are_those_registered_for_it() {
         assert_eq!(found, expected, "{client} {address}");
     }
     assert_eq!(judge(&[(uri, bye)]), Err(Refusal::MissingHint));
-    assert_eq!(judge(&[("redirect_uri", bye)]), Ok((None, None)));
+    // Without a name it stands for the one client that takes it and registered it.
+    assert_eq!(judge(&[("redirect_uri", bye)]), Ok((Some("old".to_owned()), Some(bye.to_owned()))));
+    assert_eq!(judge(&[("redirect_uri", "https://evil.test/")]), Ok((None, None)));
+    assert_eq!(judge(&[("redirect_uri", bye), ("client_id", "nobody")]), Ok((None, None)));
+    assert_eq!(judge(&[("redirect_uri", "https://evil.test/"), ("client_id", "old")]), Err(Refusal::InvalidRedirect));
+    assert_eq!(judge(&[("redirect_uri", bye), ("redirect_uri", bye), ("client_id", "old")]), Err(Refusal::Repeated));
     assert_eq!(judge(&[("redirect_uri", bye), ("client_id", "app")]), Ok((Some("app".to_owned()), None)));
     let old = judge(&[("redirect_uri", bye), ("client_id", "old")]);
     assert_eq!(old, Ok((Some("old".to_owned()), Some(bye.to_owned()))));
@@ -116,10 +121,13 @@ fn the_person_is_asked_unless_the_hint_is_of_this_session() {
     };
     let client = records.client("app");
     let redirect = client.and_then(|c| post_logout_redirect(&records, c, BASE, "https://app.test/bye"));
-    let ask = |hint, redirect, browser: Option<&str>| {
-        let valid = ValidLogout { client, hint, redirect, state: None };
+    let ask_by = |old_parameter, hint, redirect, browser: Option<&str>| {
+        let valid = ValidLogout { client, hint, redirect, old_parameter, state: None, ui_locales: vec![] };
         consent(&valid, browser.map(SessionId::new).as_ref())
     };
+    let ask = |hint, redirect, browser| ask_by(false, hint, redirect, browser);
+    assert_eq!(ask_by(true, None, redirect.clone(), None), Consent::Needed);
+    assert_eq!(ask_by(true, hint("s1"), redirect.clone(), Some("s1")), Consent::Given);
     assert_eq!(ask(hint("s1"), None, Some("s1")), Consent::Given);
     assert_eq!(ask(hint("s1"), None, Some("s2")), Consent::Needed);
     assert_eq!(ask(hint("s1"), redirect.clone(), None), Consent::Given);

@@ -154,7 +154,7 @@ fn error_pages() {
 #[test]
 fn logout_pages() {
     let action = "/realms/demo/protocol/openid-connect/logout/logout-confirm?client_id=account&tab_id=t";
-    let page = LogoutConfirmPage { action: action.into(), session_code: "c".into(), back_url: None };
+    let page = LogoutConfirmPage { action: action.into(), session_code: "c".into(), back_url: None, failed: false };
     let messages = [("kc-page-title", "Logging out"), (".instruction", "Do you want to log out?")];
     let inputs = ["session_code:hidden=c", "confirmLogout:submit=Logout"];
     assert_eq!(seen(&page), expected(&messages, &[&format!("- post {action}")], &inputs));

@@ -1,0 +1,251 @@
+//! Back-channel logout: sends what plans queued (OIDC Back-Channel Logout 1.0 §2.5).
+//!
+//! **Owns** when a message is sent, how many at once, what is written of a try. **Does not own** who is told and when again
+//! ([`portcullis_core::oauth::backchannel`]), whom the door may reach ([`portcullis_client::door`]).
+//! **Flow** woken by a logout, or by time -> due rows -> claimed by moving their time -> signed -> door -> dropped or tried later.
+//!
+//! Nobody waits for a client here: a request that ends a session only writes rows. A stop loses nothing, since a claim ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use portcullis_client::door::{Door, Reach};
+use portcullis_core::ids::RealmId;
+use portcullis_core::oauth::backchannel::{self, Outcome};
+use portcullis_core::pending::LogoutDelivery;
+use portcullis_core::plan::{Lane, Plan, Write};
+use portcullis_store::{Key, Kind};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use crate::state::{App, RealmView};
+use crate::token::mint;
+
+/// How often due rows are looked for without being woken.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Rows read at once.
+const BATCH: i64 = 200;
+
+/// Calls to one host at once, and calls to it that may wait for their turn (SS-12).
+const PER_HOST: (usize, usize) = (4, 64);
+
+/// A claimed row comes back after so many seconds: longer than every call to its host before it could take.
+const CLAIM_SECONDS: i64 = 120;
+
+/// A row whose host is full comes back after so many seconds.
+const FULL_SECONDS: i64 = 30;
+
+/// How long calls in flight may go on after a stop.
+const STOP_WITHIN: Duration = Duration::from_secs(6);
+
+/// What waits for the sender.
+pub(crate) struct Outbox {
+    door: OnceLock<Option<Door>>,
+    reach: Reach,
+    woken: Notify,
+    realms: Mutex<BTreeMap<RealmId, String>>,
+    hosts: Mutex<HashMap<String, Host>>,
+}
+
+/// One host that is being called.
+struct Host {
+    turns: Arc<Semaphore>,
+    waiting: usize,
+}
+
+impl Outbox {
+    pub(crate) fn new(reach: Reach) -> Self {
+        Self { door: OnceLock::new(), reach, woken: Notify::new(), realms: Mutex::default(), hosts: Mutex::default() }
+    }
+
+    /// There are new rows of a realm.
+    pub(crate) fn wake(&self, realm: &RealmId, name: &str) {
+        self.realms.lock().unwrap_or_else(PoisonError::into_inner).insert(realm.clone(), name.to_owned());
+        self.woken.notify_one();
+    }
+
+    fn woken_realms(&self) -> Vec<(RealmId, String)> {
+        std::mem::take(&mut *self.realms.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
+    }
+
+    fn door(&self) -> Option<&Door> {
+        let open = || {
+            let door = Door::new(self.reach);
+            door.inspect_err(|error| tracing::error!(%error, "no logout message can be sent")).ok()
+        };
+        self.door.get_or_init(open).as_ref()
+    }
+
+    /// A place in a host's queue; `None`: it is full.
+    fn enter(&self, host: &str) -> Option<Arc<Semaphore>> {
+        let (at_once, most) = PER_HOST;
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Host { turns: Arc::new(Semaphore::new(at_once)), waiting: 0 };
+        let entry = hosts.entry(host.to_owned()).or_insert_with(new);
+        (entry.waiting < most).then(|| {
+            entry.waiting += 1;
+            Arc::clone(&entry.turns)
+        })
+    }
+
+    fn leave(&self, host: &str) {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = hosts.get_mut(host) {
+            entry.waiting = entry.waiting.saturating_sub(1);
+            if entry.waiting == 0 {
+                hosts.remove(host);
+            }
+        }
+    }
+}
+
+/// A message with its address and its place in the host's queue.
+struct Ready {
+    delivery: LogoutDelivery,
+    url: String,
+    host: String,
+    turns: Arc<Semaphore>,
+}
+
+/// Sends until `stop`.
+pub(crate) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut calls = JoinSet::new();
+    let mut clock = tokio::time::interval(LOOK_EVERY);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.outbox.woken.notified() => {
+                for realm in app.outbox.woken_realms() {
+                    look(&app, realm, &mut calls).await;
+                }
+            }
+            _ = clock.tick() => look_everywhere(&app, &mut calls).await,
+            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+            _ = stop.changed() => break,
+        }
+    }
+    let ended = async { while calls.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_WITHIN, ended).await.is_err() {
+        tracing::info!("logout messages in flight are sent again after the next start");
+    }
+}
+
+/// Sends what is due now, in every realm, and waits until each call is over.
+pub(crate) async fn send_due(app: &Arc<App>) {
+    let mut calls = JoinSet::new();
+    look_everywhere(app, &mut calls).await;
+    while calls.join_next().await.is_some() {}
+}
+
+async fn look_everywhere(app: &Arc<App>, calls: &mut JoinSet<()>) {
+    let Ok(names) = app.db.realm_names().await else { return };
+    for realm in names {
+        look(app, realm, calls).await;
+    }
+}
+
+/// Every due row of a realm is sent, moved in time or dropped, so a full batch is followed by another one.
+async fn look(app: &Arc<App>, (realm, name): (RealmId, String), calls: &mut JoinSet<()>) {
+    loop {
+        let now = app.now();
+        let Ok(due) = app.db.due_logouts(&realm, now.secs(), BATCH).await else { return };
+        if due.is_empty() {
+            return;
+        }
+        let more = i64::try_from(due.len()).unwrap_or(BATCH) >= BATCH;
+        let Ok(Some(view)) = app.realm(&name).await else { return };
+        let (writes, ready) = sort(app, &view, due).await;
+        // Nothing to write: another node has them all.
+        let more = more && !writes.is_empty();
+        let claimed = app.db.apply(Plan::new(Lane::Admin, writes)).await;
+        let claimed = claimed.inspect_err(|error| tracing::warn!(%error, "logout messages wait")).is_ok();
+        for ready in ready {
+            if claimed {
+                calls.spawn(call(Arc::clone(app), Arc::clone(&view), ready));
+            } else {
+                app.outbox.leave(&ready.host);
+            }
+        }
+        if !(claimed && more) {
+            return;
+        }
+    }
+}
+
+/// Which rows are sent now, and what is written of all of them before.
+async fn sort(app: &App, view: &RealmView, due: Vec<LogoutDelivery>) -> (Vec<Write>, Vec<Ready>) {
+    let (mut writes, mut ready) = (Vec::new(), Vec::new());
+    let (realm, now) = (&view.records.realm.id, app.now());
+    for delivery in due {
+        let client = view.records.client_by_uuid(&delivery.client);
+        let address = client.and_then(backchannel::url).filter(|_| delivery.expires_at > now.secs());
+        let Some(address) = address else {
+            tracing::warn!(realm = view.records.realm.name, id = delivery.id, "a logout message is given up");
+            writes.push(Write::DropLogout(realm.clone(), delivery.id));
+            continue;
+        };
+        let port = address.port_or_known_default().unwrap_or_default();
+        let host = format!("{}:{port}", address.host_str().unwrap_or_default());
+        let Some(turns) = app.outbox.enter(&host) else {
+            let later = now.secs() + FULL_SECONDS;
+            writes.push(Write::RetryLogout(realm.clone(), delivery.id, delivery.attempts, later));
+            continue;
+        };
+        if !claim(app, realm, &delivery).await {
+            app.outbox.leave(&host);
+            continue;
+        }
+        let back = now.secs() + CLAIM_SECONDS;
+        writes.push(Write::RetryLogout(realm.clone(), delivery.id.clone(), delivery.attempts, back));
+        ready.push(Ready { delivery, url: address.into(), host, turns });
+    }
+    (writes, ready)
+}
+
+/// One of many nodes sends a message. A node that cannot ask leaves it to the next look.
+async fn claim(app: &App, realm: &RealmId, delivery: &LogoutDelivery) -> bool {
+    let key = Key::new(Kind::Lease, realm.clone(), format!("logout {} {}", delivery.id, delivery.due_at));
+    let now = app.now();
+    app.ephemeral.put_new(&key, Vec::new(), now.secs() + CLAIM_SECONDS, now).await.unwrap_or(false)
+}
+
+async fn call(app: Arc<App>, view: Arc<RealmView>, ready: Ready) {
+    let Ready { delivery, url, host, turns } = ready;
+    let outcome = match turns.acquire().await {
+        Ok(_turn) => send(&app, &view, &delivery, &url).await,
+        Err(_) => Outcome::Failed,
+    };
+    app.outbox.leave(&host);
+    let (realm, id) = (view.records.realm.id.clone(), delivery.id.clone());
+    let client = view.records.client_by_uuid(&delivery.client).map_or("", |c| c.client_id.as_str());
+    let write = match (backchannel::next_try(&delivery, outcome, app.now()), outcome) {
+        (Some(at), _) => Write::RetryLogout(realm, id, delivery.attempts + 1, at),
+        (None, Outcome::Answered(200..=299)) => Write::DropLogout(realm, id),
+        (None, _) => {
+            tracing::warn!(realm = view.records.realm.name, client, id, ?outcome, "a logout message is given up");
+            Write::DropLogout(realm, id)
+        }
+    };
+    tracing::debug!(realm = view.records.realm.name, client, ?outcome, "logout message");
+    if let Err(error) = app.db.apply(Plan::new(Lane::Admin, vec![write])).await {
+        tracing::warn!(%error, "a logout message may be sent twice");
+    }
+}
+
+/// Signs and posts. The token is made at each try: its time is short, its `jti` stays.
+async fn send(app: &App, view: &RealmView, delivery: &LogoutDelivery, url: &str) -> Outcome {
+    let Some(client) = view.records.client_by_uuid(&delivery.client) else { return Outcome::Failed };
+    let payload = backchannel::logout_token(delivery, client, app.now());
+    let Ok(token) = mint::logout_token(app, view, client, &payload).await else { return Outcome::Failed };
+    let Some(door) = app.outbox.door() else { return Outcome::Failed };
+    match door.post_form(url, &[("logout_token", &token)]).await {
+        Ok(status) => Outcome::Answered(status),
+        Err(error) => {
+            tracing::debug!(%error, client = client.client_id, "logout message");
+            Outcome::Failed
+        }
+    }
+}
