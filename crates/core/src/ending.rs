@@ -68,10 +68,13 @@ pub fn client_session(records: &RealmRecords, id: &SessionId, client: &ClientUui
     std::iter::once(end).chain(named.map(|ended| cut(records, ended, now.secs(), now))).collect()
 }
 
-/// One token ends, by its `jti` (RFC 7009).
+/// One token ends, by its `jti` (RFC 7009). `exp` is its own: realms may have given longer lives before.
 #[must_use]
-pub fn token(records: &RealmRecords, jti: &str, now: Now) -> Write {
-    cut(records, Ended::Token(jti.to_owned()), now.secs(), now)
+pub fn token(records: &RealmRecords, jti: &str, exp: Option<i64>, now: Now) -> Write {
+    let over = exp.map_or(0, |exp| exp.saturating_add(MARGIN));
+    let expires_at = kept_until(records, now).max(over);
+    let ended = Ended::Token(jti.to_owned());
+    Write::CutOff(records.realm.id.clone(), CutOff { ended, before: now.secs(), expires_at })
 }
 
 /// All tokens of a user up to now end, those without a session too (switched off, removed, pushed not-before).
@@ -128,7 +131,10 @@ mod tests {
         let below = client_session(&records, &"s".into(), &"uuid-app".into(), NOW);
         assert_eq!(told(&below), (1, vec![("session-client", "s app".to_owned(), 1000, kept)]));
         assert_eq!(told(&client_session(&records, &"s".into(), &"uuid-gone".into(), NOW)), (1, vec![]));
-        assert_eq!(told(&[token(&records, "j", NOW)]), (0, vec![("jti", "j".to_owned(), 1000, kept)]));
+        let late = 1000 + 2 * longest;
+        for (exp, kept) in [(None, kept), (Some(1001), kept), (Some(late), late - 1000 + MARGIN)] {
+            assert_eq!(told(&[token(&records, "j", exp, NOW)]), (0, vec![("jti", "j".to_owned(), 1000, kept)]));
+        }
         assert_eq!(told(&[realm(&records, 900, NOW)]), (0, vec![("realm", String::new(), 899, kept)]));
         assert_eq!(told(&[key(&records, &"k".into(), NOW)]), (0, vec![("kid", "k".to_owned(), 1000, kept)]));
         let app = records.client("app").unwrap();

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | signature by the realm, `iss`, `exp`, `typ` Bearer, not bound to a key | [`Refused::Token`] |
 //! | not before realm, client and user | [`Refused::Token`] |
+//! | not revoked (RFC 7009) | [`Refused::Token`] |
 //! | client there and enabled | [`Refused::Token`], [`Refused::ClientDisabled`] |
 //! | user session and client session alive, younger than the token | [`Refused::SessionGone`] |
 //! | without a session (RFC 6749 §4.4): the subject is the service account of the client | [`Refused::Token`] |
 //! | user there and enabled | [`Refused::SessionGone`], [`Refused::UserDisabled`] |
 
 use portcullis_core::client::Client;
+use portcullis_core::cutoff::Ended;
 use portcullis_core::ids::SessionId;
 use portcullis_core::session::{ClientSession, UserSession};
 use portcullis_core::session_limits;
@@ -77,6 +79,12 @@ pub(crate) async fn verify<'v>(
     if issued_at < realm.settings.not_before.max(client.settings.not_before) {
         return Err(Refused::Token);
     }
+    if let Some(jti) = claims.jti() {
+        let ended = app.db.cut_off(&realm.id, &Ended::Token(jti.to_owned())).await;
+        if ended.map_err(|_| Refused::Unavailable)?.is_some() {
+            return Err(Refused::Token);
+        }
+    }
     let Some(sid) = claims.str("sid").map(SessionId::from) else {
         return service_account(app, view, client, claims).await;
     };
@@ -124,10 +132,18 @@ async fn service_account<'v>(
 
 /// The claims of an access token of this realm: signature, issuer, time and kind; nothing of the store.
 pub(crate) fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
+    read(view, issuer, token, now).filter(|claims| is_access(claims) && claims.get("cnf").is_none())
+}
+
+/// Whether a token of this realm is an access token, bound to a key or not.
+pub(crate) fn is_access(claims: &Verified) -> bool {
+    claims.str("typ").is_some_and(|typ| typ.eq_ignore_ascii_case("bearer"))
+}
+
+/// The claims of any token of this realm that is signed for others to read: signature, issuer and time.
+pub(crate) fn read(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
     let algorithms: Vec<Algorithm> = Algorithm::ALL.into_iter().filter(|a| !a.is_symmetric()).collect();
     let typ = TypeRule::one_of(&["JWT", "at+jwt"]);
     let profile = Profile::new(&algorithms, typ, issuer, AudienceRule::Any).expiry_leeway(0);
-    let claims = jwt::verify(token, view.keys.verifying(), &profile, now.secs()).ok()?;
-    let bearer = claims.str("typ").is_some_and(|typ| typ.eq_ignore_ascii_case("bearer"));
-    (bearer && claims.get("cnf").is_none()).then_some(claims)
+    jwt::verify(token, view.keys.verifying(), &profile, now.secs()).ok()
 }

@@ -23,6 +23,7 @@ mod password;
 mod public;
 mod respond;
 mod revocations;
+mod revoke;
 mod routes;
 mod signer;
 mod state;

@@ -9,7 +9,9 @@ use axum::routing::{any, get};
 use http::{StatusCode, Uri};
 
 use crate::state::App;
-use crate::{admin, authorize, introspect, login, logout, panics, public, respond, revocations, token, userinfo};
+use crate::{
+    admin, authorize, introspect, login, logout, panics, public, respond, revocations, revoke, token, userinfo,
+};
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
 const MAX_BODY: usize = 64 * 1024;
@@ -89,6 +91,7 @@ fn protocol() -> Router<Arc<App>> {
         .route("/auth", any(authorize::endpoint))
         .route("/token", any(token::endpoint))
         .route("/token/introspect", any(introspect::endpoint))
+        .route("/revoke", any(revoke::endpoint))
         .route("/certs", any(public::certs))
         .route("/userinfo", any(userinfo::endpoint))
         .route("/logout", any(logout::endpoint))

@@ -20,7 +20,7 @@ use http::{HeaderMap, Method, StatusCode};
 use portcullis_core::ids::UserId;
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::params::Params;
-use portcullis_core::oauth::token::{self, Context, Cors, GrantType, Opened};
+use portcullis_core::oauth::token::{self, Context, Cors, GrantType, Opened, Refusal};
 use portcullis_core::time::Now;
 use portcullis_store::ApplyError;
 
@@ -76,6 +76,16 @@ fn is_local(ip: &str) -> bool {
         Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
         Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
         Err(_) => false,
+    }
+}
+
+/// Who may read a refusal.
+pub(crate) fn readers(view: &RealmView, refusal: &Refusal) -> Allowed {
+    let client = refusal.client_id.as_deref().and_then(|id| view.records.client(id));
+    match refusal.cors {
+        Cors::Nobody => Allowed::Nobody,
+        Cors::Any => Allowed::Any,
+        Cors::Client => client.map_or(Allowed::Nobody, Allowed::of),
     }
 }
 
@@ -143,12 +153,7 @@ impl Call<'_> {
         let opened = match token::open(&view.records, &proven, self.params) {
             Ok(opened) => opened,
             Err(refusal) => {
-                let client = refusal.client_id.as_deref().and_then(|id| view.records.client(id));
-                let allowed = match refusal.cors {
-                    Cors::Nobody => Allowed::Nobody,
-                    Cors::Any => Allowed::Any,
-                    Cors::Client => client.map_or(Allowed::Nobody, Allowed::of),
-                };
+                let allowed = readers(&view, &refusal);
                 return Tried::Done(refused(&self.parts.headers, &refusal.reason, &allowed));
             }
         };

@@ -91,13 +91,10 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     flag(&mut o, "require_request_uri_registration", false);
     list(&mut o, "code_challenge_methods_supported", challenge_methods(profile));
     flag(&mut o, "tls_client_certificate_bound_access_tokens", false);
-    for name in [
-        "dpop_signing_alg_values_supported",
-        "revocation_endpoint_auth_methods_supported",
-        "revocation_endpoint_auth_signing_alg_values_supported",
-    ] {
-        list(&mut o, name, NOTHING);
-    }
+    list(&mut o, "dpop_signing_alg_values_supported", NOTHING);
+    o.text("revocation_endpoint", &format!("{oidc}/revoke"));
+    list(&mut o, "revocation_endpoint_auth_methods_supported", METHODS);
+    list(&mut o, "revocation_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
     flag(&mut o, "backchannel_logout_supported", abilities.backchannel_logout);
     flag(&mut o, "backchannel_logout_session_supported", abilities.backchannel_logout);
     list(&mut o, "backchannel_token_delivery_modes_supported", NOTHING);
@@ -195,11 +192,11 @@ mod tests {
             document["introspection_endpoint_auth_methods_supported"],
             json!(["private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt"])
         );
-        for absent in ["revocation_endpoint", "registration_endpoint", "device_authorization_endpoint"] {
+        for absent in ["registration_endpoint", "device_authorization_endpoint"] {
             assert_eq!(document.get(absent), None, "{absent}");
         }
         for (name, value) in document.as_object().unwrap() {
-            let truthful = !name.contains("encryption") && !name.starts_with("dpop") && !name.starts_with("revocation");
+            let truthful = !name.contains("encryption") && !name.starts_with("dpop");
             assert!(truthful || *value == json!([]), "{name}");
         }
     }
@@ -220,7 +217,7 @@ mod tests {
             claim_types_supported claims_parameter_supported scopes_supported request_parameter_supported \
             request_uri_parameter_supported require_request_uri_registration code_challenge_methods_supported \
             tls_client_certificate_bound_access_tokens dpop_signing_alg_values_supported \
-            revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported \
+            revocation_endpoint revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported \
             backchannel_logout_supported backchannel_logout_session_supported backchannel_token_delivery_modes_supported \
             backchannel_authentication_request_signing_alg_values_supported require_pushed_authorization_requests \
             mtls_endpoint_aliases authorization_response_iss_parameter_supported"

@@ -222,6 +222,16 @@ reasons! {
     /// A `token_type_hint` nobody knows.
     UnsupportedTokenType(hint) => 400 "invalid_request" format!("Unsupported token type [{hint}].");
 
+    // --- revocation ------------------------------------------------------------------------------------------------
+    /// No `token`.
+    RevocationWithoutToken => 400 "invalid_request" "Token not provided";
+    /// Unknown, over or broken: RFC 7009 §2.2 answers 200, and Keycloak 26.4 says so.
+    RevocationTokenInvalid => 200 "invalid_token" "Invalid token";
+    /// RFC 7009 §2.2.1: neither access nor refresh token.
+    RevocationTokenUnsupported => 400 "unsupported_token_type" "Unsupported token type";
+    /// Given to another client (TE-23).
+    RevocationOfAnotherClient => 400 "invalid_request" "Unmatching clients";
+
     // --- client credentials grant ----------------------------------------------------------------------------------
     /// RFC 6749 §4.4: the client has no secret to prove.
     PublicServiceAccount => 401 "unauthorized_client" "Public client not allowed to retrieve service account";

@@ -18,5 +18,6 @@ pub mod pkce;
 pub mod redirect_uri;
 pub mod response_mode;
 pub mod response_type;
+pub mod revoke;
 pub mod scope;
 pub mod token;

@@ -182,7 +182,7 @@ async fn lo_05_a_logout_is_told_signed_and_in_order() -> Result<()> {
 async fn a_reader_resumes_where_it_stood_and_starts_over_where_it_cannot() -> Result<()> {
     let server = open(House::Strict).await?;
     let records = records(&server, REALM).await?;
-    let cut = |n: usize| ending::token(&records, &format!("j{n}"), server.clock.now());
+    let cut = |n: usize| ending::token(&records, &format!("j{n}"), None, server.clock.now());
     for n in 0..450 {
         write(&server, vec![cut(n)]).await?;
     }

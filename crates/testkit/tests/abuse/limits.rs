@@ -64,6 +64,7 @@ pub(crate) static DOORS: &[Row] = &[
     (ROUTES, "/auth", "/realms/yard/protocol/openid-connect/auth", Body::Form, &[]),
     (ROUTES, "/token", "/realms/yard/protocol/openid-connect/token", Body::Form, &[]),
     (ROUTES, "/token/introspect", "/realms/yard/protocol/openid-connect/token/introspect", Body::Form, &[]),
+    (ROUTES, "/revoke", "/realms/yard/protocol/openid-connect/revoke", Body::Form, &[]),
     (ROUTES, "/certs", "/realms/yard/protocol/openid-connect/certs", Body::Unread(405), &[]),
     (ROUTES, "/userinfo", "/realms/yard/protocol/openid-connect/userinfo", Body::Form, &["GET", "POST"]),
     (ROUTES, "/logout", "/realms/yard/protocol/openid-connect/logout", Body::Form, &[]),

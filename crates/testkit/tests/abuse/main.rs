@@ -27,6 +27,7 @@ mod pkce;
 mod properties;
 mod races;
 mod refresh;
+mod revoke;
 mod services;
 mod shapes;
 mod tokens;

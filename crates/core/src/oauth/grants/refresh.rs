@@ -58,6 +58,12 @@ pub struct RefreshClaims {
 }
 
 impl RefreshClaims {
+    /// Whether it is a token of this grant at all: other texts are signed by the same key.
+    #[must_use]
+    pub fn is_refresh(&self) -> bool {
+        self.offline() || self.typ == REFRESH
+    }
+
     /// Whether it is an offline token.
     #[must_use]
     pub fn offline(&self) -> bool {
@@ -99,8 +105,7 @@ pub fn check_token(cx: &Context<'_>, client: &AuthenticatedClient<'_>, claims: &
 }
 
 fn check_claims(cx: &Context<'_>, client: &Client, claims: &RefreshClaims) -> Result<(), Reason> {
-    let kind = claims.offline() || claims.typ == REFRESH;
-    if claims.iss != cx.issuer || !kind || claims.jti.is_empty() || claims.sid.is_empty() {
+    if claims.iss != cx.issuer || !claims.is_refresh() || claims.jti.is_empty() || claims.sid.is_empty() {
         return Err(Reason::InvalidRefreshToken);
     }
     let endless = claims.offline() && claims.exp == 0;
