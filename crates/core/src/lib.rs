@@ -31,6 +31,7 @@ pub mod group;
 pub mod ids;
 mod json;
 pub mod key;
+pub mod key_policy;
 pub mod login;
 pub mod mapper;
 pub mod oauth;

@@ -24,6 +24,7 @@ mod public;
 mod respond;
 mod revocations;
 mod revoke;
+mod rotation;
 mod routes;
 mod signer;
 mod state;
@@ -44,6 +45,7 @@ pub use keys::{BadKey, KeyRing};
 pub use password::{PasswordPool, PoolFigures};
 pub use portcullis_client::door::Reach;
 pub use revocations::{FeedFigures, FeedRefused, Frames};
+pub use rotation::{KeyError, KeyLine};
 pub use signer::{Local, Signer, Signing};
 pub use state::{Deps, IdpConfig, RealmView};
 

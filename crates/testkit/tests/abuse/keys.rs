@@ -1,5 +1,7 @@
 //! JW: the realm's keys and what a token's claims come from.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -13,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::forge::{self, b64};
 use crate::ground::{
-    House, REALM, TWIN, admin_token, code, file, login, open, open_both, party, realm_id, records, registration,
-    tokens, userinfo, write,
+    House, REALM, TWIN, admin_token, code, file, login, open, open_both, party, realm_id, records, refresh,
+    registration, tokens, userinfo, write,
 };
 
 #[tokio::test]
@@ -164,5 +166,50 @@ async fn jw_28_no_mapper_writes_what_only_the_server_may_say() -> Result<()> {
             }
         }
     }
+    Ok(())
+}
+
+/// Refreshes and asks for userinfo until `stop`; how many rounds.
+async fn keeps_going(server: Arc<TestServer>, stop: Arc<AtomicBool>) -> Result<usize> {
+    let mut web = party(&server, "web")?;
+    let mut held = login(&mut web).await?;
+    let mut rounds = 0;
+    while !stop.load(Ordering::SeqCst) || rounds < 3 {
+        let older = held.access.clone();
+        held = tokens(&refresh(&mut web, &held.refresh).await?).context("a refresh while keys rotate")?;
+        for token in [&older, &held.access] {
+            anyhow::ensure!(userinfo(&server, token).await?.status == 200, "a token while keys rotate");
+        }
+        rounds += 1;
+    }
+    Ok(rounds)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p_12_no_request_fails_while_keys_rotate() -> Result<()> {
+    let server = Arc::new(open(House::Strict).await?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let users: Vec<_> = (0..3).map(|_| tokio::spawn(keeps_going(Arc::clone(&server), Arc::clone(&stop)))).collect();
+    let mut made = Vec::new();
+    for algorithm in ["RS256", "ES256", "RS256", "EdDSA", "RS256"] {
+        made.push((algorithm, server.idp.rotate_key(REALM, algorithm).await?));
+    }
+    stop.store(true, Ordering::SeqCst);
+    for user in users {
+        assert!(user.await?? >= 3);
+    }
+    let keys = server.idp.keys(REALM).await?;
+    let of = |kid: &str| keys.iter().find(|k| k.kid == kid).map(|k| k.status);
+    assert_eq!(of(&made[0].1), Some(KeyStatus::Passive));
+    assert_eq!(of(&made[4].1), Some(KeyStatus::Active));
+    // The one in charge cannot be taken away; the one before it can, and its tokens die.
+    let mut app = party(&server, "app")?;
+    let before = login(&mut app).await?;
+    assert!(server.idp.set_key_status(REALM, &made[4].1, KeyStatus::Disabled).await.is_err(), "the last active key");
+    server.idp.rotate_key(REALM, "RS256").await?;
+    assert_eq!(userinfo(&server, &before.access).await?.status, 200);
+    server.idp.set_key_status(REALM, &made[4].1, KeyStatus::Disabled).await?;
+    assert_eq!(userinfo(&server, &before.access).await?.status, 401);
+    tokens(&refresh(&mut app, &before.refresh).await?)?;
     Ok(())
 }
