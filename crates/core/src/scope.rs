@@ -29,6 +29,14 @@ pub struct ClientScope {
 }
 
 impl ClientScope {
+    /// What a user reads of it before saying yes: `consent.screen.text`, else the name; `None` where `display.on.consent.screen` is off.
+    #[must_use]
+    pub fn consent_text(&self) -> Option<&str> {
+        let attribute = |name: &str| self.attributes.get(name).map(String::as_str);
+        let text = attribute("consent.screen.text").filter(|text| !text.is_empty());
+        (attribute("display.on.consent.screen") != Some("false")).then(|| text.unwrap_or(&self.name))
+    }
+
     /// Whether the name shows in the token's `scope` (`include.in.token.scope`, true when absent).
     #[must_use]
     pub fn in_token_scope(&self) -> bool {

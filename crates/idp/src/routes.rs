@@ -10,7 +10,7 @@ use http::{StatusCode, Uri};
 
 use crate::state::App;
 use crate::{
-    admin, authorize, introspect, login, logout, panics, public, respond, revocations, revoke, token, userinfo,
+    admin, authorize, device, introspect, login, logout, panics, public, respond, revocations, revoke, token, userinfo,
 };
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
@@ -83,12 +83,15 @@ fn realm() -> Router<Arc<App>> {
         .nest("/protocol/openid-connect", protocol())
         .route("/protocol/{protocol}/{*rest}", any(public::unknown_protocol))
         .route("/portcullis/revocations", any(revocations::endpoint))
+        .route("/device", any(device::verification))
+        .route("/device/status", any(device::status))
         .nest("/login-actions", login::routes())
 }
 
 fn protocol() -> Router<Arc<App>> {
     Router::new()
         .route("/auth", any(authorize::endpoint))
+        .route("/auth/device", any(device::authorization))
         .route("/token", any(token::endpoint))
         .route("/token/introspect", any(introspect::endpoint))
         .route("/revoke", any(revoke::endpoint))

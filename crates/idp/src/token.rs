@@ -179,6 +179,7 @@ impl Call<'_> {
         let tried = match opened.grant {
             GrantType::AuthorizationCode => self.code(view, &cx, opened, progress.tries > 0).await,
             GrantType::RefreshToken => self.refresh(view, &cx, opened).await,
+            GrantType::DeviceCode => self.device(view, &cx, opened).await,
             GrantType::Password => self.password(view, &cx, opened, progress).await,
             GrantType::ClientCredentials => self.client_credentials(view, &cx, opened).await,
             GrantType::TokenExchange => self.exchange(view, &cx, opened).await,

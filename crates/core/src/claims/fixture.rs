@@ -150,6 +150,12 @@ pub(crate) fn client(client_id: &str, settings: serde_json::Value) -> Client {
     }
 }
 
+/// Settings of a client that may use the device grant.
+fn device_client(mut settings: serde_json::Value) -> serde_json::Value {
+    settings["attributes"] = json!({ "oauth2.device.authorization.grant.enabled": "true" });
+    settings
+}
+
 fn with_secret(mut client: Client) -> Client {
     client.secret = Some(Secret::new("s3cr:et%+ä"));
     client
@@ -229,6 +235,8 @@ pub(crate) fn records_with(settings: serde_json::Value) -> RealmRecords {
                     "attributes": { "client_credentials.use_refresh_token": "true" }
                 }),
             )),
+            client("tv", device_client(json!({ "publicClient": true }))),
+            with_secret(client("box", device_client(json!({})))),
             with_secret(client("limited", json!({ "fullScopeAllowed": false }))),
         ],
     )

@@ -81,7 +81,8 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
     if let Some(action) = required_action::first(&at.records.realm.settings, user) {
         return Step::Action(action);
     }
-    if at.client.settings.consent_required {
+    // RFC 8628 §5.4: a device is never approved without a question, whatever was allowed before.
+    if at.client.settings.consent_required || at.request.device.is_some() {
         return Step::Consent;
     }
     Step::Issue(proof.clone())

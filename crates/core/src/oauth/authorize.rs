@@ -11,6 +11,7 @@ pub use prompt::Prompt;
 
 use serde::{Deserialize, Serialize};
 
+use super::device::DeviceCall;
 use super::error::Reason;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
@@ -63,6 +64,9 @@ pub struct AuthorizeRequest {
     pub challenge: Option<CodeChallenge>,
     /// RFC 9449 §10.
     pub dpop_jkt: Option<String>,
+    /// The device grant that this login is about (RFC 8628 §3.3): its end is an approval, not a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceCall>,
 }
 
 /// Proof that a request passed the table against the realm as it is now.
@@ -162,10 +166,14 @@ pub fn decide(records: &RealmRecords, base: &str, params: &Params) -> Result<Val
 }
 
 /// Runs the table again over a request that this server kept (AZ-07, AZ-21): a client disabled or a URI removed meanwhile refuses.
+/// A device's request has no address to go to and never passes: [`super::device::standing`] judges it.
 ///
 /// # Errors
 /// As [`decide`].
 pub fn revalidate(records: &RealmRecords, base: &str, request: &AuthorizeRequest) -> Result<ValidAuthorize, Refusal> {
+    if request.device.is_some() {
+        return Err(Refusal::Page(Reason::InvalidRequest));
+    }
     run(records, base, &request.to_params(), Door::Restart)
 }
 
@@ -234,6 +242,7 @@ impl<'a> Draft<'a> {
             ui_locales: words("ui_locales"),
             challenge: self.challenge,
             dpop_jkt: text("dpop_jkt"),
+            device: None,
         };
         Ok(ValidAuthorize { request, redirect })
     }

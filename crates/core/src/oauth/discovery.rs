@@ -97,6 +97,7 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     list(&mut o, "revocation_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
     flag(&mut o, "backchannel_logout_supported", abilities.backchannel_logout);
     flag(&mut o, "backchannel_logout_session_supported", abilities.backchannel_logout);
+    o.text("device_authorization_endpoint", &format!("{oidc}/auth/device"));
     list(&mut o, "backchannel_token_delivery_modes_supported", NOTHING);
     list(&mut o, "backchannel_authentication_request_signing_alg_values_supported", NOTHING);
     flag(&mut o, "require_pushed_authorization_requests", false);
@@ -127,7 +128,8 @@ fn grants(profile: Profile) -> Vec<&'static str> {
             | GrantType::ClientCredentials
             | GrantType::Password
             | GrantType::RefreshToken
-            | GrantType::TokenExchange,
+            | GrantType::TokenExchange
+            | GrantType::DeviceCode,
             _,
         ) => true,
     };
@@ -160,6 +162,9 @@ mod tests {
     use super::*;
     use crate::claims::fixture;
 
+    const DEVICE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
     fn of(settings: Value) -> Value {
         let records = fixture::records_with(settings);
         let bytes = document(&records, "https://login.test", &["RS256", "ES256"], Abilities::default());
@@ -178,7 +183,8 @@ mod tests {
                 "implicit",
                 "password",
                 "refresh_token",
-                "urn:ietf:params:oauth:grant-type:token-exchange"
+                DEVICE,
+                EXCHANGE
             ])
         );
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["RS256", "ES256", "none"]));
@@ -192,7 +198,7 @@ mod tests {
             document["introspection_endpoint_auth_methods_supported"],
             json!(["private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt"])
         );
-        for absent in ["registration_endpoint", "device_authorization_endpoint"] {
+        for absent in ["registration_endpoint", "backchannel_authentication_endpoint"] {
             assert_eq!(document.get(absent), None, "{absent}");
         }
         for (name, value) in document.as_object().unwrap() {
@@ -218,7 +224,7 @@ mod tests {
             request_uri_parameter_supported require_request_uri_registration code_challenge_methods_supported \
             tls_client_certificate_bound_access_tokens dpop_signing_alg_values_supported \
             revocation_endpoint revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported \
-            backchannel_logout_supported backchannel_logout_session_supported backchannel_token_delivery_modes_supported \
+            backchannel_logout_supported backchannel_logout_session_supported device_authorization_endpoint backchannel_token_delivery_modes_supported \
             backchannel_authentication_request_signing_alg_values_supported require_pushed_authorization_requests \
             mtls_endpoint_aliases authorization_response_iss_parameter_supported"
             .split_whitespace()
@@ -232,12 +238,7 @@ mod tests {
         let strict = of(json!({ "attributes": { "portcullis.profile": "strict" } }));
         assert_eq!(
             strict["grant_types_supported"],
-            json!([
-                "authorization_code",
-                "client_credentials",
-                "refresh_token",
-                "urn:ietf:params:oauth:grant-type:token-exchange"
-            ])
+            json!(["authorization_code", "client_credentials", "refresh_token", DEVICE, EXCHANGE])
         );
         assert_eq!(strict["code_challenge_methods_supported"], json!(["S256"]));
     }

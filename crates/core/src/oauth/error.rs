@@ -212,6 +212,28 @@ reasons! {
     /// A required action is owed.
     AccountNotSetUp => 400 "invalid_grant" "Account is not fully set up";
 
+    // --- device authorization (RFC 8628) ---------------------------------------------------------------------------
+    /// The client may not ask for a user code.
+    DeviceFlowOff => 400 "unauthorized_client" "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant. The flow is disabled for the client.";
+    /// The client may not use the grant.
+    DeviceGrantOff => 400 "invalid_grant" "Client not allowed OAuth 2.0 Device Authorization Grant";
+    /// No `device_code`.
+    MissingDeviceCode => 400 "invalid_request" "Missing parameter: device_code";
+    /// Unknown or used device code.
+    DeviceCodeNotValid => 400 "invalid_grant" "Device code not valid";
+    /// The device code was given to another client.
+    DeviceCodeOfAnotherClient => 400 "invalid_grant" "unauthorized client";
+    /// RFC 8628 §3.5: past its end.
+    DeviceCodeExpired => 400 "expired_token" "Device code is expired";
+    /// RFC 8628 §3.5: polled before the interval was over.
+    SlowDown => 400 "slow_down" "Slow down";
+    /// RFC 8628 §3.5: nobody decided yet.
+    AuthorizationPending => 400 "authorization_pending" "The authorization request is still pending";
+    /// RFC 8628 §3.5: the user said no.
+    DeviceDenied => 400 "access_denied" "The end user denied the authorization request";
+    /// Too many requests or wrong codes from one place (RFC 8628 §5.1).
+    TooManyRequests => 429 "temporarily_unavailable" "Too many requests. Try again later.";
+
     // --- introspection ---------------------------------------------------------------------------------------------
     /// The caller did not prove that it is a client.
     IntrospectionUnauthenticated => 401 "invalid_request" "Authentication failed.";

@@ -1,9 +1,10 @@
-//! Proof Key for Code Exchange at the token endpoint (RFC 7636 §4.5, §4.6).
+//! Proof Key for Code Exchange: challenges as asked (RFC 7636 §4.3, §4.4.1) and verifiers held against them (§4.5, §4.6).
 
 use portcullis_jose::digest;
 
 use crate::flow::{ChallengeMethod, CodeChallenge};
 use crate::oauth::error::Reason;
+use crate::oauth::params::Params;
 
 /// The verifier fitted the challenge, or neither was used where that is allowed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,6 +15,39 @@ pub struct CheckedPkce(());
 pub fn is_well_formed(text: &str) -> bool {
     (43..=128).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'))
+}
+
+/// The challenge of a request. `bound`: the method that the client must use; without one a request may come without a challenge.
+///
+/// # Errors
+/// RFC 7636 §4.4.1: a missing, unknown or other method, a challenge that is missing or of wrong form (PC-08 to PC-11).
+pub(crate) fn asked(params: &Params, bound: Option<&str>, strict: bool) -> Result<Option<CodeChallenge>, Reason> {
+    let sent = (params.get("code_challenge"), params.get("code_challenge_method"));
+    // PC-10: present but empty must not turn PKCE off.
+    let named = params.has("code_challenge") || params.has("code_challenge_method");
+    let method = match (bound, sent.1) {
+        (None, _) if !named => return Ok(None),
+        (Some(_), None) => return Err(Reason::MissingCodeChallengeMethod),
+        (Some(want), Some(got)) if want != got && (strict || ChallengeMethod::parse(got).is_some()) => {
+            return Err(Reason::CodeChallengeMethodMismatch);
+        }
+        (_, Some(got)) => ChallengeMethod::parse(got).ok_or(Reason::InvalidCodeChallengeMethod)?,
+        (None, None) => ChallengeMethod::Plain,
+    };
+    if strict && method == ChallengeMethod::Plain {
+        return Err(Reason::InvalidCodeChallengeMethod);
+    }
+    let challenge = sent.0.ok_or(Reason::MissingCodeChallenge)?;
+    if !is_challenge(challenge, method, strict) {
+        return Err(Reason::InvalidCodeChallenge);
+    }
+    Ok(Some(CodeChallenge { challenge: challenge.to_owned(), method }))
+}
+
+/// RFC 7636 §4.2: 43 base64url characters for `S256`; for `plain` a verifier's form. Keycloak 26.4 takes a verifier's form for both.
+fn is_challenge(challenge: &str, method: ChallengeMethod, strict: bool) -> bool {
+    let exact = strict && method == ChallengeMethod::S256;
+    is_well_formed(challenge) && !(exact && (challenge.len() != 43 || challenge.contains(['.', '~'])))
 }
 
 /// Checks a verifier against the challenge of the authorization request. `required`: a code without a challenge is refused.

@@ -34,14 +34,22 @@ pub enum GrantType {
     ClientCredentials,
     /// RFC 8693
     TokenExchange,
+    /// RFC 8628 §3.4
+    DeviceCode,
     /// RFC 6749 §4.2, OIDC Core §3.3: tokens by the browser. No `grant_type` of the token endpoint.
     Implicit,
 }
 
 impl GrantType {
     /// Those of the token endpoint, sorted by name.
-    pub const ALL: [Self; 5] =
-        [Self::AuthorizationCode, Self::ClientCredentials, Self::Password, Self::RefreshToken, Self::TokenExchange];
+    pub const ALL: [Self; 6] = [
+        Self::AuthorizationCode,
+        Self::ClientCredentials,
+        Self::Password,
+        Self::RefreshToken,
+        Self::DeviceCode,
+        Self::TokenExchange,
+    ];
 
     /// The `grant_type` value.
     #[must_use]
@@ -52,6 +60,7 @@ impl GrantType {
             Self::Password => "password",
             Self::ClientCredentials => "client_credentials",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::DeviceCode => "urn:ietf:params:oauth:grant-type:device_code",
             Self::Implicit => "implicit",
         }
     }
@@ -71,6 +80,7 @@ impl GrantType {
             Self::Password => "ro",
             Self::ClientCredentials => "cc",
             Self::TokenExchange => "te",
+            Self::DeviceCode => "dg",
             Self::Implicit => "na",
         }
     }

@@ -22,6 +22,10 @@ pub(crate) fn encoded(value: &str) -> String {
 /// `client_data`: enough to tell the client that its login is over when the flow is gone. Matched again before it is used.
 pub(super) fn client_data(request: &AuthorizeRequest) -> String {
     let mut data = Map::new();
+    // A device's login goes back to no client (Keycloak 26.4).
+    if request.device.is_some() {
+        return URL_SAFE_NO_PAD.encode(Value::Object(data).to_string());
+    }
     if let Some(uri) = &request.redirect_uri {
         data.insert("ru".to_owned(), uri.as_str().into());
     }

@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::Method;
 use portcullis_core::entropy;
 use portcullis_core::login::flow::{LoginTab, PasswordFacts, Stage};
-use portcullis_core::login::next;
+use portcullis_core::login::next::{self, Step};
 use portcullis_core::oauth::params::Params;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
@@ -58,6 +58,10 @@ async fn arrive(cx: &Cx<'_>, mut flow: Flow) -> Result<Response, Unavailable> {
         let records = &cx.view.records;
         let client = records.client(&login.request.client_id);
         login.stage = next::entry(records, client, &login.request, Some(&sso.session), cx.now.secs());
+        let step = steps::decide(cx, &login.request, &login.stage, Some(&sso.user));
+        if matches!(step, Step::Action(_) | Step::Consent) {
+            return steps::to_action(cx, flow, &step).await;
+        }
     }
     steps::proceed(cx, flow, Say::default()).await
 }

@@ -1,6 +1,5 @@
 //! The end of a login: session, audit and cookies in one go, then code and tokens on their way to the client.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::response::Response;
@@ -9,7 +8,7 @@ use portcullis_core::client::Client;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::flow::{CODE_FORMAT, IssuedCode};
-use portcullis_core::ids::{EventId, SessionId};
+use portcullis_core::ids::{EventId, SessionId, UserId};
 use portcullis_core::login::factors;
 use portcullis_core::login::flow::Proof;
 use portcullis_core::login::level::{self, Ladder};
@@ -124,20 +123,7 @@ async fn establish<'a>(
         if let Some((mut session, below)) = found.filter(|(s, _)| s.user == what.proof.user) {
             let mut writes = vec![Write::Audit(event(cx, party.client, &session.id, what))];
             writes.extend(party.mark.clone());
-            if what.proof.fresh {
-                session.auth_time = what.proof.auth_time;
-                session.notes = factors::joined(&session.notes, &what.proof.notes);
-                writes.push(Write::ReauthenticateUserSession {
-                    realm: realm.clone(),
-                    session: id.clone(),
-                    auth_time: session.auth_time,
-                    notes: session.notes.clone(),
-                });
-            } else if cx.now.secs() - session.last_seen >= TOUCH_SECONDS {
-                writes.push(Write::TouchUserSession(realm.clone(), id.clone(), cx.now.secs()));
-            } else {
-                writes.push(Write::ExpectUserSession(realm.clone(), id.clone()));
-            }
+            writes.push(continued(cx, &what.proof, &mut session));
             let front = front::decide(cx, party, what, (&session, below.as_ref()), &mut writes)?;
             match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
                 Ok(()) => return Ok(Some(Established { session, front })),
@@ -149,7 +135,7 @@ async fn establish<'a>(
             return Ok(None);
         }
     }
-    let session = new_session(cx, what);
+    let session = new_session(cx, &what.proof);
     let mut writes = vec![
         Write::CreateUserSession(realm.clone(), session.clone()),
         Write::Audit(event(cx, party.client, &session.id, what)),
@@ -164,33 +150,60 @@ async fn establish<'a>(
     }
 }
 
+/// What is written of a session that goes on: a new proof, or that it was used. It must still stand.
+pub(super) fn continued(cx: &Cx<'_>, proof: &Proof, session: &mut UserSession) -> Write {
+    let (realm, id) = (cx.view.records.realm.id.clone(), session.id.clone());
+    if proof.fresh {
+        session.auth_time = proof.auth_time;
+        session.notes = factors::joined(&session.notes, &proof.notes);
+        let (auth_time, notes) = (session.auth_time, session.notes.clone());
+        Write::ReauthenticateUserSession { realm, session: id, auth_time, notes }
+    } else if cx.now.secs() - session.last_seen >= TOUCH_SECONDS {
+        Write::TouchUserSession(realm, id, cx.now.secs())
+    } else {
+        Write::ExpectUserSession(realm, id)
+    }
+}
+
 /// SE-01: the id is new at each login, whatever the browser brought.
-fn new_session(cx: &Cx<'_>, what: &Issue<'_>) -> UserSession {
+pub(super) fn new_session(cx: &Cx<'_>, proof: &Proof) -> UserSession {
     let now = cx.now.secs();
     UserSession {
         id: SessionId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        user: what.proof.user.clone(),
+        user: proof.user.clone(),
         started: now,
-        auth_time: what.proof.auth_time,
-        remember_me: what.proof.remember_me,
+        auth_time: proof.auth_time,
+        remember_me: proof.remember_me,
         offline: false,
         ip_address: cx.peer.ip.clone(),
         last_seen: now,
-        notes: what.proof.notes.clone(),
+        notes: proof.notes.clone(),
     }
 }
 
 fn event(cx: &Cx<'_>, client: &Client, session: &SessionId, what: &Issue<'_>) -> Event {
-    let mut details = BTreeMap::from([("redirect_uri".to_owned(), what.to.as_str().to_owned())]);
-    if let Some(name) = what.attempted {
-        details.insert("username".to_owned(), name.to_owned());
-    }
+    login_event(
+        cx,
+        client,
+        (&what.proof.user, session),
+        [("redirect_uri", Some(what.to.as_str())), ("username", what.attempted)],
+    )
+}
+
+/// The audit row of a login.
+pub(super) fn login_event(
+    cx: &Cx<'_>,
+    client: &Client,
+    (user, session): (&UserId, &SessionId),
+    details: [(&str, Option<&str>); 2],
+) -> Event {
+    let details = details.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.to_owned()))).collect();
     Event {
         id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
         time: cx.now.millis(),
         realm: cx.view.records.realm.id.clone(),
         kind: "LOGIN",
-        user: Some(what.proof.user.clone()),
+        user: Some(user.clone()),
         client: Some(client.id.clone()),
         session: Some(session.clone()),
         ip_address: cx.peer.ip.clone(),
@@ -200,10 +213,15 @@ fn event(cx: &Cx<'_>, client: &Client, session: &SessionId, what: &Issue<'_>) ->
 }
 
 /// What was asked and is granted. Without a fresh proof the level is the one that the session still stands for.
-fn grant(cx: &Cx<'_>, client: &Client, session: &UserSession, what: &Issue<'_>) -> Grant {
-    let (request, records) = (what.request, &cx.view.records);
+pub(super) fn grant(
+    cx: &Cx<'_>,
+    client: &Client,
+    session: &UserSession,
+    (request, proof): (&AuthorizeRequest, &Proof),
+) -> Grant {
+    let records = &cx.view.records;
     let ladder = Ladder::of(&records.realm);
-    let level = if what.proof.fresh { ladder.reached(&what.proof.notes) } else { ladder.kept(session, cx.now.secs()) };
+    let level = if proof.fresh { ladder.reached(&proof.notes) } else { ladder.kept(session, cx.now.secs()) };
     Grant {
         scope: request.scope.clone(),
         nonce: request.nonce.clone(),
@@ -231,7 +249,7 @@ async fn mint_code(
         session: session.id.clone(),
         client: client.id.clone(),
         user: session.user.clone(),
-        grant: grant(cx, client, session, what),
+        grant: grant(cx, client, session, (what.request, &what.proof)),
         challenge: request.challenge.clone(),
         dpop_jkt: request.dpop_jkt.clone(),
     };
@@ -252,13 +270,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// A browser that the account will know again (EN-09).
-struct Device {
+pub(super) struct Device {
     value: String,
-    write: Write,
+    pub(super) write: Write,
 }
 
 /// The browser's mark, kept or new, where failures are counted.
-fn device_of(cx: &Cx<'_>, user: &User) -> Option<Device> {
+pub(super) fn device_of(cx: &Cx<'_>, user: &User) -> Option<Device> {
     let realm = &cx.view.records.realm;
     if !(realm.settings.brute_force_protected || cx.view.is_strict()) {
         return None;
@@ -275,7 +293,13 @@ fn device_of(cx: &Cx<'_>, user: &User) -> Option<Device> {
 }
 
 /// Remembered name, and the device.
-fn set_login_cookies(cx: &Cx<'_>, jar: &mut HeaderMap, session: &UserSession, user: &User, device: Option<&Device>) {
+pub(super) fn set_login_cookies(
+    cx: &Cx<'_>,
+    jar: &mut HeaderMap,
+    session: &UserSession,
+    user: &User,
+    device: Option<&Device>,
+) {
     let (realm, secure) = (cx.realm_name(), cx.base.secure);
     let year = Attributes { max_age: Some(REMEMBER_SECONDS), http_only: true };
     if session.remember_me {

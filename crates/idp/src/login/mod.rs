@@ -10,6 +10,7 @@ mod address;
 mod authenticate;
 mod counter;
 mod credentials;
+mod device;
 pub(crate) mod flows;
 mod issue;
 mod new_password;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{any, get};
 use http::HeaderMap;
+use portcullis_core::oauth::token::Context;
 use portcullis_core::time::Now;
 use portcullis_jose::digest;
 
@@ -43,7 +45,7 @@ pub(crate) use credentials::{Verdict, check_password};
 pub(crate) use one_time_code::{CodeVerdict, Shown, check_code};
 pub(crate) use page::{as_page, foreign, with_cookies};
 pub(crate) use sso::Sso;
-pub(crate) use start::start;
+pub(crate) use start::{enter, start};
 pub(crate) use visit::{Visit, is_foreign};
 
 /// What every step of a request has at hand.
@@ -78,6 +80,18 @@ impl Cx<'_> {
     pub(crate) fn issuer(&self) -> String {
         self.base.issuer(self.realm_name())
     }
+
+    /// What the law's decisions need; `issuer` is [`Cx::issuer`].
+    pub(crate) fn context<'c>(&'c self, issuer: &'c str) -> Context<'c> {
+        Context {
+            now: self.now,
+            records: &self.view.records,
+            base: &self.base.url,
+            issuer,
+            ip: &self.peer.ip,
+            entropy: self.app.entropy.as_ref(),
+        }
+    }
 }
 
 /// Forgets the browser's flows and deletes the cookies of its session.
@@ -97,6 +111,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/authenticate", any(authenticate::endpoint))
         .route("/required-action", any(required_action::endpoint))
+        .route("/consent", any(device::decision))
         .route("/restart", get(restart::endpoint))
         .route("/reset-credentials", get(reset::endpoint))
         .route("/{*rest}", any(page::not_found))

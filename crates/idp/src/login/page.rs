@@ -10,8 +10,8 @@ use portcullis_core::user::User;
 use crate::authorize;
 use crate::pages::security::{self, Policy};
 use crate::pages::{
-    Advice, Alert, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Text, UpdatePasswordPage,
-    UsernameLabel,
+    Advice, Alert, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Page, Text,
+    UpdatePasswordPage, UsernameLabel,
 };
 use crate::respond::html::Surroundings;
 use crate::respond::{self, cookies};
@@ -112,6 +112,11 @@ fn remembered_name(cx: &Cx<'_>) -> Option<String> {
     let value = cookies::get(cx.headers, cookies::KEYCLOAK_REMEMBER_ME)?.strip_prefix("username:")?;
     let name = percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned();
     (cx.view.records.realm.settings.remember_me && name.len() <= 255).then_some(name)
+}
+
+/// A page of the login.
+pub(super) fn shown<P: Page>(cx: &Cx<'_>, login: &LoginTab, page: &P) -> Response {
+    around(cx, Some(login)).page(StatusCode::OK, page)
 }
 
 /// What was wrong with a new password.

@@ -18,7 +18,7 @@ use crate::state::{App, Unavailable};
 use super::flows::{self, Flow};
 use super::new_password::{self, Outcome};
 use super::page::{self, PasswordErrors, Say};
-use super::{Cx, Visit, steps};
+use super::{Cx, Visit, device, steps};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -39,6 +39,7 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let step = steps::decide(cx, &login.request, &login.stage, user.as_ref());
     let (action, user) = match (step, user) {
         (Step::Action(action), Some(user)) => (action, user),
+        (Step::Consent, Some(_)) if login.request.device.is_some() => return device::ask(cx, flow, login).await,
         (Step::Consent, _) => return Ok(page::cannot_go_on(cx, &login, "internalServerError")),
         (step, _) => return go_on(cx, flow, step).await,
     };

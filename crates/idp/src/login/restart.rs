@@ -18,7 +18,7 @@ use crate::state::{App, Unavailable};
 use super::address::{self, ClientData, Point};
 use super::flows::{self, Flow};
 use super::sso::Sso;
-use super::{Cx, Visit, page};
+use super::{Cx, Visit, device, page};
 
 /// The endpoint: the tab begins again.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -83,11 +83,14 @@ async fn from_cookie(cx: &Cx<'_>, query: &Params) -> Result<Begun, Unavailable> 
     if query.get("client_id") != Some(&request.client_id) {
         return Ok(Begun::Answer(page::invalid_code(cx)));
     }
-    let valid = match law::revalidate(&cx.view.records, &cx.base.url, &request) {
-        Ok(valid) => valid,
-        Err(refusal) => return Ok(Begun::Answer(authorize::refuse(cx, refusal, None))),
-    };
-    let mut login = LoginTab::new(valid.request().clone(), Stage::Fresh, cx.app.entropy.as_ref());
+    if request.device.is_some() {
+        if let Err(over) = device::standing(cx, &request).await? {
+            return Ok(Begun::Answer(over));
+        }
+    } else if let Err(refusal) = law::revalidate(&cx.view.records, &cx.base.url, &request) {
+        return Ok(Begun::Answer(authorize::refuse(cx, refusal, None)));
+    }
+    let mut login = LoginTab::new(request, Stage::Fresh, cx.app.entropy.as_ref());
     login.notice = Some(Notice::LoginTimeout);
     let mut jar = HeaderMap::new();
     let flow = flows::open(cx, live, Purpose::Login(Box::new(login.clone())), &mut jar).await?;

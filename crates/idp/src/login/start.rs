@@ -4,13 +4,14 @@ use axum::response::Response;
 use http::HeaderMap;
 use portcullis_core::login::flow::{LoginTab, Purpose, Stage};
 use portcullis_core::login::next::{self, Step};
-use portcullis_core::oauth::authorize::{Refusal, ValidAuthorize};
+use portcullis_core::oauth::authorize::{AuthorizeRequest, Refusal, ValidAuthorize};
 use portcullis_core::oauth::error::Reason;
 
 use crate::authorize;
 use crate::respond::{self, cookies};
 use crate::state::Unavailable;
 
+use super::address::{self, Point};
 use super::issue::{Issue, Issued, issue};
 use super::page::{self, Say};
 use super::sso::Sso;
@@ -30,6 +31,17 @@ async fn begin(cx: &Cx<'_>, valid: &ValidAuthorize) -> Result<Response, Unavaila
     // Nobody is logged in, or the session ended under our hands.
     let response = with_session(cx, valid, None).await?;
     Ok(response.unwrap_or_else(|| refusal(cx, valid, Reason::LoginRequired)))
+}
+
+/// Opens a tab for a request that did not come with the browser's own address, and sends the browser to its first page.
+pub(crate) async fn enter(cx: &Cx<'_>, request: AuthorizeRequest) -> Result<Response, Unavailable> {
+    let live = flows::browser(cx).await?;
+    let mut jar = HeaderMap::new();
+    flows::set_restart(cx, &mut jar, &request);
+    let login = LoginTab::new(request, Stage::Fresh, cx.app.entropy.as_ref());
+    let flow = flows::open(cx, live, Purpose::Login(Box::new(login.clone())), &mut jar).await?;
+    let first = address::of(cx, "authenticate", Point::default(), &flow.tab.id, &login);
+    Ok(page::with_cookies(authorize::found(&first), jar))
 }
 
 /// `None` when the session ended meanwhile.

@@ -239,6 +239,8 @@ pub struct ConsentPage {
     pub client: Text,
     /// What it asks for: consent texts of the scopes.
     pub scopes: Vec<Text>,
+    /// The code that a waiting device shows, to compare.
+    pub user_code: Option<String>,
 }
 
 impl ConsentPage {
@@ -251,6 +253,7 @@ impl ConsentPage {
             code: "c1".to_owned(),
             client: Text::reference("Orders"),
             scopes: texts.map(scope).to_vec(),
+            user_code: None,
         }
     }
 }
@@ -260,7 +263,12 @@ impl Page for ConsentPage {
 
     fn samples() -> Vec<(&'static str, Self)> {
         let client = Text::reference("${client_account-console}");
-        vec![("scopes", Self::sample()), ("none", Self { client, scopes: Vec::new(), ..Self::sample() })]
+        let user_code = Some("WDJB-MJHT".to_owned());
+        vec![
+            ("scopes", Self::sample()),
+            ("none", Self { client, scopes: Vec::new(), ..Self::sample() }),
+            ("device", Self { user_code, ..Self::sample() }),
+        ]
     }
 }
 

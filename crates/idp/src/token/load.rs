@@ -3,10 +3,15 @@
 use std::sync::Arc;
 
 use portcullis_core::flow::IssuedCode;
+use portcullis_core::ids::{ClientUuid, SessionId};
 use portcullis_core::login::required_action;
+use portcullis_core::oauth::device as law;
 use portcullis_core::oauth::error::Reason;
-use portcullis_core::oauth::grants::{authorization_code, client_credentials, password, refresh, token_exchange};
+use portcullis_core::oauth::grants::{
+    authorization_code, client_credentials, device, password, refresh, token_exchange,
+};
 use portcullis_core::oauth::token::{Context, Opened};
+use portcullis_core::pending::DeviceState;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, Limits, jws};
@@ -57,8 +62,7 @@ impl Call<'_> {
         };
         let shared = match &issued {
             Some(code) if authorization_code::asks_offline(cx, client, code) => {
-                let all = self.app.db.client_sessions(realm, &code.session).await.map_err(unavailable)?;
-                all.iter().any(|below| below.client != client.id)
+                self.shared(view, &code.session, &client.id).await?
             }
             Some(_) | None => false,
         };
@@ -71,6 +75,12 @@ impl Call<'_> {
             user: user.as_ref(),
         };
         self.settle(view, authorization_code::decide(cx, &opened.client, self.params, loaded)).await
+    }
+
+    /// Whether clients besides this one have a part in a session.
+    async fn shared(&self, view: &RealmView, session: &SessionId, client: &ClientUuid) -> Result<bool, Reason> {
+        let all = self.app.db.client_sessions(&view.records.realm.id, session).await.map_err(unavailable)?;
+        Ok(all.iter().any(|below| below.client != *client))
     }
 
     /// The value of a code. It stays there until it ends: that it was used is a row of the database.
@@ -109,6 +119,43 @@ impl Call<'_> {
             user: user.as_ref(),
         };
         self.settle(view, refresh::decide(cx, &opened.client, self.params, claims.as_ref(), loaded)).await
+    }
+
+    pub(super) async fn device(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
+        let (realm, db) = (&view.records.realm.id, &self.app.db);
+        let code = self.params.raw("device_code").filter(|code| code.len() <= MAX_CODE);
+        let grant = match code {
+            Some(code) => db.device_grant(realm, &law::hash(code)).await.map_err(unavailable)?,
+            None => None,
+        };
+        let approved = match grant.as_ref().map(|grant| &grant.state) {
+            Some(DeviceState::Approved { session, .. }) => Some(session),
+            Some(DeviceState::Pending | DeviceState::Denied) | None => None,
+        };
+        let both = match approved {
+            Some(id) => db.session_and_client(realm, id, &opened.client.client().id).await.map_err(unavailable)?,
+            None => None,
+        };
+        let (session, client_session) = both.map_or((None, None), |(session, below)| (Some(session), below));
+        let user = match &session {
+            Some(session) => db.user(realm, &session.user).await.map_err(unavailable)?,
+            None => None,
+        };
+        let client = opened.client.client();
+        let shared = match (&grant, &session) {
+            (Some(grant), Some(session)) if device::asks_offline(cx, client, grant) => {
+                self.shared(view, &session.id, &client.id).await?
+            }
+            (Some(_) | None, _) => false,
+        };
+        let loaded = device::Loaded {
+            grant: grant.as_ref(),
+            shared,
+            session: session.as_ref(),
+            client_session: client_session.as_ref(),
+            user: user.as_ref(),
+        };
+        self.settle(view, device::decide(cx, &opened.client, self.params, loaded)).await
     }
 
     pub(super) async fn client_credentials(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {

@@ -9,6 +9,7 @@ use portcullis_testkit::http1::Answer;
 use portcullis_testkit::rp::{Pkce, parameter};
 use portcullis_testkit::server::TestServer;
 
+use crate::devices::{self, Device};
 use crate::forge::claims;
 use crate::ground::{
     House, Tokens, by_client, by_password, code, edit_client, edit_user, exchange, fault, login, login_of, open, party,
@@ -16,14 +17,23 @@ use crate::ground::{
 };
 use crate::tokens::{FORM, post};
 
-/// What a door gives to somebody who is to be kept out. `held` and the code are from before.
-async fn knock(server: &TestServer, grant: GrantType, held: &Tokens, code: &(String, Pkce)) -> Result<Answer> {
+/// What alice has from before.
+struct Before {
+    held: Tokens,
+    code: (String, Pkce),
+    device: Device,
+}
+
+/// What a door gives to somebody who is to be kept out.
+async fn knock(server: &TestServer, grant: GrantType, before: &Before) -> Result<Answer> {
+    let Before { held, code, device } = before;
     match grant {
         GrantType::AuthorizationCode => party(server, "app")?.exchange(&code.0, &code.1).await,
         GrantType::RefreshToken => refresh(&mut party(server, "app")?, &held.refresh).await,
         GrantType::Password => by_password(server, "alice").await,
         GrantType::ClientCredentials => by_client(server, "service", "openid").await,
         GrantType::TokenExchange => exchange(server, &held.access, &[]).await,
+        GrantType::DeviceCode => devices::poll(server, device).await,
         GrantType::Implicit => anyhow::bail!("no grant of the token endpoint"),
     }
 }
@@ -36,13 +46,14 @@ async fn te_16_who_is_disabled_passes_no_grant() -> Result<()> {
             let server = open(house).await?;
             let mut app = party(&server, "app")?;
             let held = login(&mut app).await?;
-            let fresh = code(&mut app).await?;
+            let (device, _) = devices::approved(&server, "tv").await?;
+            let before = Before { held, code: code(&mut app).await?, device };
             edit_user(&server, "alice", |user| user.enabled = false).await?;
             let what = format!("{house:?} {grant:?}");
             // Keycloak 26.4 calls a subject token that does not hold an invalid request.
             let error = if grant == GrantType::TokenExchange { "invalid_request" } else { "invalid_grant" };
-            refused(&knock(&server, grant, &held, &fresh).await?, 400, error, &what);
-            assert_eq!(userinfo(&server, &held.access).await?.status, 401, "{what}");
+            refused(&knock(&server, grant, &before).await?, 400, error, &what);
+            assert_eq!(userinfo(&server, &before.held.access).await?.status, 401, "{what}");
             // Neither single sign-on nor the login page lets her in.
             let target = app.authorize_target(&Pkce::new()?, &[("scope", "openid")]);
             let answer = app.open(&target).await?;
@@ -56,8 +67,8 @@ async fn te_16_who_is_disabled_passes_no_grant() -> Result<()> {
             login_of(&mut party(&server, "web")?, "bob").await?;
             // And alice again, once she is enabled: the door was closed for this reason only.
             edit_user(&server, "alice", |user| user.enabled = true).await?;
-            if grant != GrantType::AuthorizationCode {
-                tokens(&knock(&server, grant, &held, &fresh).await?).context(what)?;
+            if !matches!(grant, GrantType::AuthorizationCode | GrantType::DeviceCode) {
+                tokens(&knock(&server, grant, &before).await?).context(what)?;
             }
         }
     }

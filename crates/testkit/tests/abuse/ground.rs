@@ -107,6 +107,7 @@ fn user(name: &str, more: &Value) -> Value {
 
 /// A realm file.
 pub(crate) fn file(name: &str) -> Value {
+    let device = json!({ "oauth2.device.authorization.grant.enabled": "true" });
     let secret = |text: &str| json!({ "publicClient": false, "secret": text });
     json!({
         "realm": name,
@@ -128,6 +129,8 @@ pub(crate) fn file(name: &str) -> Value {
             client("second", &json!({})),
             client("tool", &json!({ "attributes": { "portcullis.password.grant": "true" } })),
             client("bound", &json!({ "attributes": { "pkce.code.challenge.method": "S256" } })),
+            client("tv", &json!({ "standardFlowEnabled": false, "attributes": device })),
+            client("box", &json!({ "publicClient": false, "secret": "box-secret", "attributes": device })),
             client("web", &secret("web-secret")),
             client("other", &secret("other-secret")),
             client("odd", &secret(ODD_SECRET)),
@@ -146,6 +149,7 @@ pub(crate) fn registration(realm: &str, client_id: &str) -> Registration {
         "web" => Some("web-secret".to_owned()),
         "other" => Some("other-secret".to_owned()),
         "swap" => Some("swap-secret".to_owned()),
+        "box" => Some("box-secret".to_owned()),
         "service" => Some("service-secret".to_owned()),
         "keeper" => Some("keeper-secret".to_owned()),
         "odd" => Some(ODD_SECRET.to_owned()),

@@ -12,6 +12,7 @@
 mod assertions;
 mod coded;
 mod codes;
+mod devices;
 mod exchange;
 mod feed;
 mod forge;

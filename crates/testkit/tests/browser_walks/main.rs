@@ -7,6 +7,7 @@
 #![expect(clippy::indexing_slicing, reason = "tests: a missing JSON member is Null, and then the assertion says so")]
 
 mod demo;
+mod device_login;
 mod examples;
 mod gallery;
 mod keycloak_js;

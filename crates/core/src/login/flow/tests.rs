@@ -24,6 +24,7 @@ pub(crate) fn request() -> AuthorizeRequest {
         ui_locales: vec![],
         challenge: None,
         dpop_jkt: None,
+        device: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! The checks of the authorization endpoint, one function each.
 
 use super::{AcrClaim, Draft, MAX_SCOPES, MAX_VALUE};
-use crate::flow::{ChallengeMethod, CodeChallenge};
 use crate::login::level;
 use crate::oauth::error::Reason;
 use crate::oauth::pkce;
@@ -196,28 +195,6 @@ pub(super) fn code_challenge(draft: &mut Draft<'_>) -> Result<(), Reason> {
     }
     let configured = client.attribute("pkce.code.challenge.method").filter(|m| !m.is_empty());
     let bound = if strict { Some("S256") } else { configured };
-    let sent = (draft.params.get("code_challenge"), draft.params.get("code_challenge_method"));
-    // PC-10: present but empty must not turn PKCE off.
-    let named = draft.params.has("code_challenge") || draft.params.has("code_challenge_method");
-    let method = match (bound, sent.1) {
-        (None, _) if !named => return Ok(()),
-        (Some(_), None) => return Err(Reason::MissingCodeChallengeMethod),
-        (Some(want), Some(got)) if want != got && (strict || ChallengeMethod::parse(got).is_some()) => {
-            return Err(Reason::CodeChallengeMethodMismatch);
-        }
-        (_, Some(got)) => ChallengeMethod::parse(got).ok_or(Reason::InvalidCodeChallengeMethod)?,
-        (None, None) => ChallengeMethod::Plain,
-    };
-    let challenge = sent.0.ok_or(Reason::MissingCodeChallenge)?;
-    if !is_challenge(challenge, method, strict) {
-        return Err(Reason::InvalidCodeChallenge);
-    }
-    draft.challenge = Some(CodeChallenge { challenge: challenge.to_owned(), method });
+    draft.challenge = pkce::asked(draft.params, bound, strict)?;
     Ok(())
-}
-
-/// RFC 7636 §4.2: 43 base64url characters for `S256`; for `plain` a verifier's form. Keycloak 26.4 takes a verifier's form for both.
-fn is_challenge(challenge: &str, method: ChallengeMethod, strict: bool) -> bool {
-    let exact = strict && method == ChallengeMethod::S256;
-    pkce::is_well_formed(challenge) && !(exact && (challenge.len() != 43 || challenge.contains(['.', '~'])))
 }

@@ -5,6 +5,7 @@
 
 pub mod authorization_code;
 pub mod client_credentials;
+pub mod device;
 pub mod family;
 mod offline;
 pub mod password;

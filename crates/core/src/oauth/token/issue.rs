@@ -117,9 +117,11 @@ pub(crate) fn issue<'a>(
             let keeps = client_credentials::keeps_session(to.client);
             (!keeps, keeps)
         }
-        GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::Password | GrantType::TokenExchange => {
-            (false, uses_refresh_tokens(to.client))
-        }
+        GrantType::AuthorizationCode
+        | GrantType::RefreshToken
+        | GrantType::Password
+        | GrantType::DeviceCode
+        | GrantType::TokenExchange => (false, uses_refresh_tokens(to.client)),
         // RFC 6749 §4.2.2: no refresh token by the browser.
         GrantType::Implicit => (false, false),
     };
@@ -223,7 +225,7 @@ impl Issue<'_> {
     pub fn front_id(&self, id: &str, hashes: Hashes<'_>) -> Vec<u8> {
         // OIDC Core §12.2: a refreshed ID token has no nonce.
         let nonce = match self.kind {
-            GrantType::AuthorizationCode | GrantType::Implicit => self.grant.nonce.as_deref(),
+            GrantType::AuthorizationCode | GrantType::DeviceCode | GrantType::Implicit => self.grant.nonce.as_deref(),
             GrantType::RefreshToken | GrantType::Password | GrantType::ClientCredentials | GrantType::TokenExchange => {
                 None
             }

@@ -2,6 +2,7 @@
 
 use super::GrantType;
 use crate::oauth::client_auth::AuthenticatedClient;
+use crate::oauth::device;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::realm::Profile;
@@ -53,6 +54,7 @@ type Check = fn(&mut Draft<'_, '_>) -> Result<(), Reason>;
 
 const ALL: &[GrantType] = &GrantType::ALL;
 const PASSWORD: &[GrantType] = &[GrantType::Password];
+const DEVICE: &[GrantType] = &[GrantType::DeviceCode];
 const SERVICE: &[GrantType] = &[GrantType::ClientCredentials];
 
 /// The table: name, check, who may read its refusal, the grants it stands before. The first two rows find the grant.
@@ -63,12 +65,13 @@ const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
     ("client authentication", authentication, Cors::Any, ALL),
     ("direct grants", direct_grants, Cors::Client, PASSWORD),
     ("no consent needed", no_consent, Cors::Client, PASSWORD),
+    ("device grant", device_grant, Cors::Client, DEVICE),
     ("confidential client", confidential, Cors::Client, SERVICE),
     ("service account", service_account, Cors::Client, SERVICE),
 ];
 
 /// Grants of Keycloak 26.4 that do not work here: the shared checks come first, as there.
-const ELSEWHERE: &[&str] = &["urn:ietf:params:oauth:grant-type:device_code", "urn:openid:params:grant-type:ciba"];
+const ELSEWHERE: &[&str] = &["urn:openid:params:grant-type:ciba"];
 
 /// Runs the table. `proven` is who the request is from, or why nobody knows.
 ///
@@ -129,6 +132,12 @@ fn direct_grants(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 fn no_consent(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     let consent = draft.client.is_some_and(|c| c.client().settings.consent_required);
     if consent { Err(Reason::ConsentRequired) } else { Ok(()) }
+}
+
+/// RFC 8628: a switch of the client (Keycloak 26.4).
+fn device_grant(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let on = draft.client.is_some_and(|c| device::enabled(c.client()));
+    if on { Ok(()) } else { Err(Reason::DeviceGrantOff) }
 }
 
 /// RFC 6749 §4.4: only for confidential clients. A bearer-only client did not pass client authentication.

@@ -22,12 +22,14 @@ fn te_01_the_table_refuses_in_keycloaks_order() {
     let magic = ("grant_type", "magic");
     let password = ("grant_type", "password");
     let device = ("grant_type", "urn:ietf:params:oauth:grant-type:device_code");
+    let ciba = ("grant_type", "urn:openid:params:grant-type:ciba");
     for (pairs, expected) in [
         (&[][..], Err((Reason::MissingGrantType, Cors::Nobody))),
         (&[("x", "y")], Err((Reason::MissingGrantType, Cors::Nobody))),
         (&[magic], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
         (&[magic, app], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
-        (&[device, app], Err((Reason::UnsupportedGrantType, Cors::Client))),
+        (&[device, app], Err((Reason::DeviceGrantOff, Cors::Client))),
+        (&[ciba, app], Err((Reason::UnsupportedGrantType, Cors::Client))),
         (&[device], Err((Reason::UnknownClient, Cors::Any))),
         (&[("grant_type", "")], Err((Reason::UnsupportedGrantType, Cors::Nobody))),
         (&[password, password, app], Err((Reason::DuplicatedParameter, Cors::Any))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portcullis_core::claims::tokens::bearer_type;
 use portcullis_core::oauth::front::{self, Parties};
 use portcullis_core::oauth::response_mode::FrontAccess;
-use portcullis_core::oauth::token::{self, Context};
+use portcullis_core::oauth::token;
 use portcullis_core::plan::Write;
 use portcullis_core::session::{ClientSession, UserSession};
 
@@ -28,17 +28,16 @@ pub(super) fn decide<'a>(
         return Ok(None);
     }
     let user = party.user.ok_or(Unavailable)?;
-    let context = Context {
-        now: cx.now,
-        records: &cx.view.records,
-        base: &cx.base.url,
-        issuer: party.issuer,
-        ip: &cx.peer.ip,
-        entropy: cx.app.entropy.as_ref(),
-    };
+    let context = cx.context(party.issuer);
     let to = Parties { client: party.client, user };
-    let (issue, more) = front::decide(&context, to, session, below, (kind, grant(cx, party.client, session, what)))
-        .map_err(|_| Unavailable)?;
+    let (issue, more) = front::decide(
+        &context,
+        to,
+        session,
+        below,
+        (kind, grant(cx, party.client, session, (what.request, &what.proof))),
+    )
+    .map_err(|_| Unavailable)?;
     writes.extend(more);
     Ok(Some(issue))
 }

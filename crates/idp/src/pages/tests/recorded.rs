@@ -101,7 +101,8 @@ fn consent_and_device_pages() {
     let scopes =
         ["phone", "roles", "email", "profile"].map(|scope| Text::reference(format!("${{{scope}ScopeConsentText}}")));
     let client = Text::reference("Consent Demo");
-    let page = ConsentPage { action: action.into(), code: "c".into(), client, scopes: scopes.to_vec() };
+    let page =
+        ConsentPage { action: action.into(), code: "c".into(), client, scopes: scopes.to_vec(), user_code: None };
     let form = format!("- post {action}");
     let inputs = ["code:hidden=c", "accept:submit", "cancel:submit"];
     let mut expect = expected(&[("kc-page-title", "Grant Access to Consent Demo")], &[form.as_str()], &inputs);

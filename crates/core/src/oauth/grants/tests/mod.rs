@@ -1,6 +1,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the writes it names")]
 
 mod codes;
+mod devices;
 mod interleavings;
 mod passwords;
 mod refreshes;
@@ -177,6 +178,9 @@ fn name(write: &Write) -> &'static str {
         Write::CreateUserSession(..) => "CreateUserSession",
         Write::ExpectClient(..) => "ExpectClient",
         Write::ExpectUser(..) => "ExpectUser",
+        Write::ExpectUserSession(..) => "ExpectUserSession",
+        Write::PollDevice { .. } => "PollDevice",
+        Write::TakeDevice(..) => "TakeDevice",
         Write::Audit(_) => "Audit",
         _ => "other",
     }
