@@ -7,7 +7,7 @@ use std::time::Duration;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 /// Whole calls end within this time.
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Largest answer, bytes.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -110,6 +110,12 @@ impl Door {
         Ok(answer.map_err(failed)?.status().as_u16())
     }
 
+    /// A request to a URL that this door may reach.
+    pub(crate) fn request(&self, method: reqwest::Method, url: &str) -> Result<reqwest::RequestBuilder, CallError> {
+        self.check(url)?;
+        Ok(self.http.request(method, url))
+    }
+
     fn check(&self, text: &str) -> Result<(), CallError> {
         let refused = |cause| CallError::Refused { url: text.to_owned(), cause };
         let url = url::Url::parse(text).map_err(|_| refused("not a URL"))?;
@@ -128,7 +134,7 @@ impl Door {
 }
 
 /// The innermost cause, which says more than reqwest's own line.
-fn reason(error: &reqwest::Error) -> String {
+pub(crate) fn reason(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;

@@ -1,6 +1,6 @@
 //! # portcullis-client: talking to an identity provider
 //!
-//! **Owns** discovery, key fetching with caching, and the one door for outbound calls ([`door`]).
+//! **Owns** discovery, key fetching with caching, a service account's tokens, event streams, and the one door for outbound calls ([`door`]).
 //!
 //! **Does not own** judging tokens (`portcullis-jose`), HTTP servers (`portcullis-guard`).
 //!
@@ -9,8 +9,12 @@
 
 pub mod discovery;
 pub mod door;
+mod events;
 pub mod keys;
+mod service_account;
 
 pub use discovery::Metadata;
 pub use door::{CallError, Door, Reach};
+pub use events::Events;
 pub use keys::{IssuerKeys, KeyPolicy, NoKeys};
+pub use service_account::ServiceAccount;

@@ -7,8 +7,10 @@ use portcullis_client::{CallError, Door, IssuerKeys, KeyPolicy, Reach};
 use portcullis_jose::{Algorithm, AudienceRule, Profile, TypeRule};
 
 use crate::cache::Cache;
+use crate::cutoffs::{Cutoffs, Unwatched};
 use crate::guard::{Guard, Inner};
 use crate::keys::{KeySource, Renewal};
+use crate::principal::Witness;
 use crate::refusal::{LogRefusals, RefusalSink};
 
 /// What a guard is made of; from [`Guard::builder`]. Issuer, audience and a kind of credential must be said.
@@ -22,6 +24,7 @@ pub struct Builder {
     leeway: i64,
     cache_entries: usize,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
+    cutoffs: Option<Arc<dyn Cutoffs>>,
     sink: Arc<dyn RefusalSink>,
 }
 
@@ -57,6 +60,7 @@ impl Default for Builder {
             leeway: 10,
             cache_entries: 10_000,
             clock: Arc::new(system_seconds),
+            cutoffs: None,
             sink: Arc::new(LogRefusals),
         }
     }
@@ -111,6 +115,13 @@ impl Builder {
         self
     }
 
+    /// Who knows what ended before its tokens did: a [`crate::RevocationFeed`]. Default: nobody, and a line in the log says so; a
+    /// token of a session that was logged out then passes until it expires.
+    pub fn cutoffs(mut self, cutoffs: Arc<dyn Cutoffs>) -> Self {
+        self.cutoffs = Some(cutoffs);
+        self
+    }
+
     /// Who hears of refusals. Default: [`LogRefusals`].
     pub fn refusals(mut self, sink: Arc<dyn RefusalSink>) -> Self {
         self.sink = sink;
@@ -148,7 +159,13 @@ impl Builder {
             Profile::new(&self.algorithms, kinds, self.issuer, audience).leeway(self.leeway).require(&["sub"]);
         let cache = Cache::new(self.cache_entries);
         let renewal = Renewal::default();
-        Ok(Guard::new(Inner { profile, keys, renewal, cache, clock: self.clock, sink: self.sink }))
+        let cutoffs = self.cutoffs.unwrap_or_else(|| {
+            let issuer = profile.issuer();
+            tracing::info!(target: "portcullis_guard", issuer, "no revocation feed: tokens of ended sessions pass until they expire");
+            Arc::new(Unwatched)
+        });
+        let witness = Arc::new(Witness { cutoffs, clock: self.clock, sink: self.sink });
+        Ok(Guard::new(Inner { profile, keys, renewal, cache, witness }))
     }
 }
 
@@ -164,7 +181,7 @@ impl fmt::Debug for Builder {
     clippy::disallowed_methods,
     reason = "the default clock of a guard in a foreign program; the builder takes another"
 )]
-fn system_seconds() -> i64 {
+pub(crate) fn system_seconds() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     since.ok().and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or_default()
 }

@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use crate::builder::Builder;
 use crate::cache::{Cache, Digest};
+use crate::cutoffs::Standing;
 use crate::keys::{KeySource, Renewal};
 use crate::layer::GuardLayer;
-use crate::principal::{Principal, Seconds};
-use crate::refusal::{Reason, RefusalSink, refuse};
+use crate::principal::{Principal, Witness};
+use crate::refusal::{Reason, refuse};
 
 /// Lets verified callers of one issuer through to one API. Cloning shares everything, the cache too.
 #[derive(Clone)]
@@ -25,8 +26,7 @@ pub(crate) struct Inner {
     pub(crate) keys: Arc<dyn KeySource>,
     pub(crate) renewal: Renewal,
     pub(crate) cache: Cache,
-    pub(crate) clock: Seconds,
-    pub(crate) sink: Arc<dyn RefusalSink>,
+    pub(crate) witness: Arc<Witness>,
 }
 
 /// What is known of a token without waiting.
@@ -54,7 +54,7 @@ impl Guard {
     }
 
     pub(crate) fn refuse(&self, reason: Reason) -> Response {
-        refuse(reason, self.0.profile.issuer(), &[], &*self.0.sink)
+        refuse(reason, self.0.profile.issuer(), &[], &*self.0.witness.sink)
     }
 
     pub(crate) async fn fetch(&self) -> Result<KeySet, NoKeys> {
@@ -68,17 +68,20 @@ impl Guard {
         if token.len() > inner.profile.limits().max_bytes {
             return Verdict::Refuse(Reason::Token(Reject::TooLong));
         }
-        let now = (inner.clock)();
+        let now = (inner.witness.clock)();
         inner.renewal.if_due(&inner.keys, now);
         let Some(keys) = inner.keys.keys() else {
             return self.without_keys(token, now);
         };
         let digest = sha256(token.as_bytes());
         if let Some(known) = self.known(&digest, &keys, now) {
-            return Verdict::Pass(known);
+            return admit(known, now).map_or_else(Verdict::Refuse, Verdict::Pass);
         }
         match self.verify(token, &keys, now) {
-            Ok(principal) => self.keep(digest, principal, now),
+            Ok(principal) => {
+                self.0.cache.put(digest, principal.clone(), now);
+                admit(principal, now).map_or_else(Verdict::Refuse, Verdict::Pass)
+            }
             Err(Reason::Token(Reject::UnknownKey)) if self.may_be_new(token, &keys) => Verdict::Fetch,
             Err(reason) => Verdict::Refuse(reason),
         }
@@ -86,10 +89,10 @@ impl Guard {
 
     /// Judges by keys just fetched.
     pub(crate) fn judge_with(&self, token: &str, keys: &KeySet) -> Result<Principal, Reason> {
-        let now = (self.0.clock)();
+        let now = (self.0.witness.clock)();
         let principal = self.verify(token, keys, now)?;
         self.0.cache.put(sha256(token.as_bytes()), principal.clone(), now);
-        Ok(principal)
+        admit(principal, now)
     }
 
     /// A token that no key could save is refused without a call to anybody.
@@ -110,15 +113,10 @@ impl Guard {
         keys.find(kid, alg).is_some().then_some(known)
     }
 
-    fn keep(&self, digest: Digest, principal: Principal, now: i64) -> Verdict {
-        self.0.cache.put(digest, principal.clone(), now);
-        Verdict::Pass(principal)
-    }
-
     fn verify(&self, token: &str, keys: &KeySet, now: i64) -> Result<Principal, Reason> {
         let verified = jwt::verify(token, keys, &self.0.profile, now).map_err(Reason::Token)?;
         check_kind(&verified)?;
-        Ok(Principal::new(verified, &self.0.sink, &self.0.clock))
+        Ok(Principal::new(verified, &self.0.witness))
     }
 
     /// Whether the token names a key that nobody here has seen, and our issuer: only then is a fetch worth it (DS-10).
@@ -138,6 +136,15 @@ impl Guard {
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard").field("profile", &self.0.profile).finish_non_exhaustive()
+    }
+}
+
+/// LO-05: a verified token counts while nothing ended it, remembered or not.
+fn admit(principal: Principal, now: i64) -> Result<Principal, Reason> {
+    match principal.standing(now) {
+        Standing::Alive => Ok(principal),
+        Standing::Ended => Err(Reason::Ended),
+        Standing::Unknown => Err(Reason::Stale),
     }
 }
 

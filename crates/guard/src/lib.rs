@@ -35,6 +35,7 @@
 mod builder;
 mod cache;
 mod credential;
+mod cutoffs;
 mod guard;
 mod keys;
 mod layer;
@@ -44,6 +45,10 @@ pub mod require;
 mod trace;
 
 pub use builder::{BuildError, Builder};
+pub use cutoffs::{
+    Cutoffs, FeedFigures, FeedOptions, FeedState, FrameFault, FrameSource, HttpFrames, RevocationFeed, Standing,
+    TokenMark, TokenNames, Unreachable,
+};
 pub use guard::Guard;
 pub use keys::KeySource;
 pub use layer::{GuardLayer, Guarded};

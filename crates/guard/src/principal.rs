@@ -9,6 +9,7 @@ use http::request::Parts;
 use portcullis_jose::{Algorithm, Verified};
 use serde_json::{Map, Value};
 
+use crate::cutoffs::{Cutoffs, Standing, TokenMark, TokenNames};
 use crate::refusal::{Reason, RefusalSink, refuse_unguarded};
 
 /// The caller of a request, as a verified access token tells it. Cloning shares.
@@ -24,22 +25,38 @@ struct Facts {
     expires_at: i64,
     kid: Option<String>,
     alg: Algorithm,
-    sink: Arc<dyn RefusalSink>,
-    clock: Seconds,
+    mark: TokenMark,
+    witness: Arc<Witness>,
+}
+
+/// What a guard's principals ask of it later.
+pub(crate) struct Witness {
+    pub(crate) cutoffs: Arc<dyn Cutoffs>,
+    pub(crate) clock: Seconds,
+    pub(crate) sink: Arc<dyn RefusalSink>,
 }
 
 /// A clock, in seconds since the epoch.
 pub(crate) type Seconds = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl Principal {
-    pub(crate) fn new(token: Verified, sink: &Arc<dyn RefusalSink>, clock: &Seconds) -> Self {
+    pub(crate) fn new(token: Verified, witness: &Arc<Witness>) -> Self {
         let expires_at = token.exp().unwrap_or_default();
         let (kid, alg) = (token.header().kid.clone(), token.header().alg);
+        let mark = witness.cutoffs.mark(&TokenNames {
+            session: token.str("sid"),
+            subject: token.sub().unwrap_or_default(),
+            id: token.jti(),
+            client: token.str("azp").or_else(|| token.str("client_id")),
+            key: kid.as_deref(),
+            issued_at: token.iat().unwrap_or(i64::MIN),
+            expires_at,
+        });
         let claims = token.into_claims();
         let scopes = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
         let scopes = scopes.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
-        let (sink, clock) = (Arc::clone(sink), Arc::clone(clock));
-        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, sink, clock, claims }))
+        let witness = Arc::clone(witness);
+        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, mark, witness, claims }))
     }
 
     /// `sub`: the user, or the service account.
@@ -128,11 +145,26 @@ impl Principal {
 
     /// Now, by the guard's clock: a principal may be remembered for as long as its token holds.
     pub(crate) fn now(&self) -> i64 {
-        (self.0.clock)()
+        (self.0.witness.clock)()
     }
 
     pub(crate) fn sink(&self) -> &dyn RefusalSink {
-        &*self.0.sink
+        &*self.0.witness.sink
+    }
+
+    /// What is known of the token's end.
+    pub(crate) fn standing(&self, now: i64) -> Standing {
+        let cutoffs = &self.0.witness.cutoffs;
+        if self.0.kid.as_deref().is_some_and(|kid| cutoffs.is_key_cut(kid)) {
+            return Standing::Ended;
+        }
+        cutoffs.check(&self.0.mark, now)
+    }
+
+    /// Whether ends are known up to this very moment.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let witness = &self.0.witness;
+        witness.cutoffs.is_fresh(self.now())
     }
 
     fn text(&self, claim: &str) -> Option<&str> {
@@ -180,8 +212,22 @@ pub(crate) mod tests {
     fn of(claims: Value, expires_at: i64) -> Principal {
         let claims = claims.as_object().unwrap().clone();
         let (scopes, roles) = (Vec::new(), roles(&claims));
-        let (sink, clock): (_, Seconds) = (Arc::new(LogRefusals), Arc::new(|| 0));
-        Principal(Arc::new(Facts { claims, scopes, roles, expires_at, kid: None, alg: Algorithm::ES256, sink, clock }))
+        let witness = Arc::new(Witness {
+            cutoffs: Arc::new(crate::cutoffs::Unwatched),
+            clock: Arc::new(|| 0),
+            sink: Arc::new(LogRefusals),
+        });
+        let mark = TokenMark::default();
+        Principal(Arc::new(Facts {
+            claims,
+            scopes,
+            roles,
+            expires_at,
+            kid: None,
+            alg: Algorithm::ES256,
+            mark,
+            witness,
+        }))
     }
 
     pub(crate) fn principal(subject: &str, expires_at: i64) -> Principal {

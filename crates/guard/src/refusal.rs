@@ -11,7 +11,7 @@ use crate::trace;
 /// Carries the trace id of a refusal.
 pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
 
-/// Seconds after which keys may be there again; the default cool-down between two fetches.
+/// Seconds after which keys or the feed may be there again; the default cool-down between two fetches of keys.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
 /// Why a request was refused.
@@ -30,6 +30,10 @@ pub enum Reason {
     BoundToKey,
     /// The issuer's keys cannot be had.
     NoKeys,
+    /// Its session, subject, client, key or itself was cut off (LO-05).
+    Ended,
+    /// Whether it was cut off cannot be known now: the revocation feed is stale.
+    Stale,
     /// The token lacks a role.
     MissingRole,
     /// The token lacks a scope.
@@ -53,6 +57,8 @@ impl Reason {
             Self::NotAnAccessToken => "not_an_access_token",
             Self::BoundToKey => "bound_to_key",
             Self::NoKeys => "no_keys",
+            Self::Ended => "ended",
+            Self::Stale => "stale",
             Self::MissingRole => "missing_role",
             Self::MissingScope => "missing_scope",
             Self::LevelTooLow => "level_too_low",
@@ -71,6 +77,8 @@ impl Reason {
             Self::NotAnAccessToken => "expected an access token (at+jwt, or claim typ Bearer), got another kind",
             Self::BoundToKey => "expected a token without cnf, got one that is bound to a key",
             Self::NoKeys => "expected keys of the issuer, got none",
+            Self::Ended => "expected a token that lives, got one that was cut off",
+            Self::Stale => "expected to know what ended, got nothing from the revocation feed",
             Self::MissingRole => "expected a role, got a token without it",
             Self::MissingScope => "expected a scope, got a token without it",
             Self::LevelTooLow => "expected another acr, got a token of a login with less",
@@ -93,10 +101,12 @@ impl Reason {
             Self::SeveralCredentials => {
                 (StatusCode::BAD_REQUEST, Some("invalid_request"), "The request has more than one credential.")
             }
-            Self::Token(_) | Self::NotAnAccessToken | Self::BoundToKey => {
+            Self::Token(_) | Self::NotAnAccessToken | Self::BoundToKey | Self::Ended => {
                 (StatusCode::UNAUTHORIZED, Some("invalid_token"), "The access token is not valid here.")
             }
-            Self::NoKeys => (StatusCode::SERVICE_UNAVAILABLE, None, "Tokens cannot be checked at the moment."),
+            Self::NoKeys | Self::Stale => {
+                (StatusCode::SERVICE_UNAVAILABLE, None, "Tokens cannot be checked at the moment.")
+            }
             Self::MissingRole | Self::MissingScope => {
                 (StatusCode::FORBIDDEN, Some("insufficient_scope"), "The access token does not allow this.")
             }
@@ -162,7 +172,7 @@ pub(crate) fn refuse(reason: Reason, issuer: &str, needed: &[(&str, String)], si
         let challenge = HeaderValue::from_str(&challenge).unwrap_or(bare);
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
-    if reason == Reason::NoKeys {
+    if matches!(reason, Reason::NoKeys | Reason::Stale) {
         response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     response

@@ -86,8 +86,15 @@ pub fn all_scopes<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Requir
     Require(Arc::new(Demand::AllScopes(names.into_iter().map(Into::into).collect())))
 }
 
+/// The guard must know of ends up to this very moment: while its revocation feed is stale, or without one, the route answers 503.
+#[must_use]
+pub fn fresh() -> Require {
+    Require(Arc::new(Demand::Fresh))
+}
+
 #[derive(Debug)]
 enum Demand {
+    Fresh,
     AnyRole(Vec<String>),
     AllScopes(Vec<String>),
     Login { acr: Option<Vec<String>>, max_age: Option<u32> },
@@ -109,6 +116,7 @@ impl Demand {
     /// What the caller lacks.
     fn unmet(&self, caller: &Principal) -> Option<Reason> {
         match self {
+            Self::Fresh => (!caller.is_fresh()).then_some(Reason::Stale),
             Self::AnyRole(names) => (!names.iter().any(|n| caller.has_role(n))).then_some(Reason::MissingRole),
             // A list computed as empty is a mistake, no permission.
             Self::AllScopes(names) => {
@@ -123,7 +131,7 @@ impl Demand {
 
     fn refuse(&self, reason: Reason, caller: &Principal) -> Response {
         let needed = match self {
-            Self::AnyRole(_) => vec![],
+            Self::AnyRole(_) | Self::Fresh => vec![],
             Self::AllScopes(names) => vec![("scope", names.join(" "))],
             // RFC 9470 §3: all that the next login must satisfy, so that one is enough.
             Self::Login { acr, max_age } => {
@@ -136,6 +144,7 @@ impl Demand {
 
     fn who(&self) -> String {
         match self {
+            Self::Fresh => "require::fresh".to_owned(),
             Self::AnyRole(names) => format!("require::role {names:?}"),
             Self::AllScopes(names) => format!("require::scope {names:?}"),
             Self::Login { acr, max_age } => format!("require::acr {acr:?} max_age {max_age:?}"),
@@ -143,7 +152,7 @@ impl Demand {
     }
 }
 
-/// A demand as a tower layer; see [`role`], [`any_role`], [`scope`], [`all_scopes`], [`acr`], [`max_age`], [`acr_within`].
+/// A demand as a tower layer; see [`role`], [`any_role`], [`scope`], [`all_scopes`], [`acr`], [`max_age`], [`acr_within`], [`fresh`].
 #[derive(Clone, Debug)]
 pub struct Require(Arc<Demand>);
 

@@ -13,6 +13,7 @@ pub mod config;
 pub mod data;
 pub mod demo;
 pub mod failure;
+pub mod feed;
 pub mod health;
 pub mod listen;
 pub mod logs;

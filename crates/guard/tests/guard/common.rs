@@ -175,6 +175,7 @@ impl Api {
             .merge(route("/recent").layer(require::max_age(300)))
             .merge(route("/transfer").layer(require::acr_within(["gold"], 60)))
             .merge(route("/no-level").layer(require::acr(Vec::<String>::new())))
+            .merge(route("/fresh").layer(require::fresh()))
             .merge(route("/nobody").layer(require::all_scopes(Vec::<String>::new())))
             .layer(guard.layer());
         Self { source, clock, ears, router }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod common;
+mod cutoffs;
 mod keys;
 mod remembered;
 mod rights;

@@ -1,23 +1,37 @@
 //! The demo's API: three routes behind the guard, as an application would write them.
 
+use std::sync::Arc;
+
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use http::{HeaderValue, Method, header};
-use portcullis_guard::{Guard, Principal, require};
+use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach};
+use portcullis_guard::{FeedOptions, Guard, KeySource, Principal, RevocationFeed, require};
+use portcullis_idp::Idp;
 use serde_json::{Value, json};
 
 use super::Addresses;
+use super::seed::REALM;
 use crate::failure::Failure;
+use crate::feed::InProcess;
 
 /// The routes of port 8000.
 ///
 /// # Errors
 /// A guard that cannot be built.
-pub(super) fn router(addresses: &Addresses) -> Result<Router, Failure> {
+pub(super) fn router(addresses: &Addresses, idp: &Idp) -> Result<Router, Failure> {
+    let issuer = addresses.issuer();
+    let door = Door::new(Reach::Configured).map_err(|e| Failure::failed(format!("guard: {e}")))?;
+    let keys: Arc<dyn KeySource> = Arc::new(IssuerKeys::new(&*issuer, door, KeyPolicy::default()));
+    // Who logs out at the identity provider is out here as well, within a second.
+    let feed = RevocationFeed::new(&issuer, Arc::clone(&keys), FeedOptions::default());
+    drop(feed.follow(Arc::new(InProcess::new(idp.clone(), REALM, &*issuer))));
     let guard = Guard::builder()
-        .issuer(addresses.issuer())
+        .issuer(issuer)
         .audience("demo-api")
         .bearer()
+        .keys(keys)
+        .cutoffs(feed)
         .build()
         .map_err(|e| Failure::failed(format!("guard: {e}")))?;
     let admin = Router::new().route("/admin", get(admin)).layer(require::role("admin"));

@@ -111,7 +111,7 @@ pub async fn serve_all(
 ) -> Result<(), Failure> {
     tokio::spawn(crate::chores::end_streams(started.idp.clone(), stop.clone()));
     let app = tokio::spawn(app.serve(app::router(addresses), stop.clone()));
-    let api = tokio::spawn(api.serve(api::router(addresses)?, stop.clone()));
+    let api = tokio::spawn(api.serve(api::router(addresses, &started.idp)?, stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     idp.serve(started.idp.router(), stop).await;
     for part in [app, api, sender] {

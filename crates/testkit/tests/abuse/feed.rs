@@ -320,3 +320,78 @@ async fn ds_14_streams_are_bounded_and_end_when_the_node_stops() -> Result<()> {
     assert!(server.idp.revocations(REALM, &issuer, None).await.is_err());
     Ok(())
 }
+
+/// A follower that goes from node to node, as one does whose identity provider is started again.
+pub(crate) struct Following {
+    pub(crate) feed: std::sync::Arc<portcullis_guard::RevocationFeed>,
+    wire: std::sync::Arc<Wire>,
+}
+
+struct Wire {
+    nodes: Vec<portcullis_idp::Idp>,
+    issuer: String,
+    node: std::sync::atomic::AtomicUsize,
+    asked: std::sync::Mutex<Vec<Value>>,
+}
+
+#[async_trait::async_trait]
+impl portcullis_guard::FrameSource for Wire {
+    async fn open(
+        &self,
+        after: Option<(i64, i64)>,
+    ) -> Result<futures_util::stream::BoxStream<'static, String>, portcullis_guard::Unreachable> {
+        let failed = |cause: String| portcullis_guard::Unreachable(cause);
+        let node = self.nodes.get(self.node.load(std::sync::atomic::Ordering::SeqCst));
+        let node = node.ok_or_else(|| failed("no node".to_owned()))?;
+        let cursor = after.map(|(epoch, sequence)| Cursor { epoch, sequence });
+        let frames = node.revocations(REALM, &self.issuer, cursor).await.map_err(|e| failed(e.to_string()))?;
+        self.asked.lock().map_err(|e| failed(e.to_string()))?.push(json!(after));
+        let next = async |mut frames: Frames| frames.next().await.map(|event| (event.to_string(), frames));
+        Ok(Box::pin(futures_util::stream::unfold(frames, next)))
+    }
+}
+
+struct Fixed(KeySet);
+
+#[async_trait::async_trait]
+impl portcullis_guard::KeySource for Fixed {
+    fn keys(&self) -> Option<KeySet> {
+        Some(self.0.clone())
+    }
+
+    async fn refresh(&self) -> Result<KeySet, portcullis_guard::NoKeys> {
+        Ok(self.0.clone())
+    }
+}
+
+impl Following {
+    pub(crate) fn new(cluster: &Cluster, issuer: &str, keys: KeySet) -> Self {
+        let clock = std::sync::Arc::clone(&cluster.clock);
+        let clock = std::sync::Arc::new(move || clock.now().secs());
+        let options = portcullis_guard::FeedOptions { clock, ..portcullis_guard::FeedOptions::default() };
+        let feed = portcullis_guard::RevocationFeed::new(issuer, std::sync::Arc::new(Fixed(keys)), options);
+        let wire = std::sync::Arc::new(Wire {
+            nodes: cluster.nodes.iter().map(|node| node.idp.clone()).collect(),
+            issuer: issuer.to_owned(),
+            node: 0.into(),
+            asked: Vec::new().into(),
+        });
+        drop(feed.follow(wire.clone()));
+        Self { feed, wire }
+    }
+
+    pub(crate) fn next_node(&self) {
+        self.wire.node.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub(crate) async fn reached(&self, at: (i64, i64)) -> Result<()> {
+        let mut progress = self.feed.progress();
+        let reached = progress.wait_for(|place| place.is_some_and(|place| place >= at));
+        tokio::time::timeout(Duration::from_secs(20), reached).await.context("the feed stands still")??;
+        Ok(())
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Value> {
+        self.wire.asked.lock().map(|asked| asked.clone()).unwrap_or_default()
+    }
+}

@@ -18,6 +18,7 @@ mod feed;
 mod forge;
 mod grants;
 mod ground;
+mod guard_feed;
 mod introspect;
 mod keys;
 mod lifetimes;

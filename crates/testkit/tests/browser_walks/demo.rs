@@ -223,6 +223,16 @@ async fn s0_wrong_tokens_and_used_codes_open_nothing() -> Result<()> {
     // Last, because a second use ends what the first one gave (RFC 6749 §4.1.2).
     let again = application.exchange(&code, &pkce).await?;
     assert_eq!((again.status, &again.json()["error"]), (400, &json!("invalid_grant")), "{}", again.text());
+    // The API hears of it by the feed.
+    let access = granted["access_token"].as_str().context("no access token")?;
+    let mut api = Connection::to(&demo.addresses.api)?;
+    let refused = async {
+        while me(&mut api, Some(access)).await?.status != 401 {
+            tokio::task::yield_now().await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), refused).await.context("the API never heard")??;
     let refresh = granted["refresh_token"].as_str().context("no refresh token")?;
     let ended = application.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh)]).await?;
     assert_eq!((ended.status, &ended.json()["error"]), (400, &json!("invalid_grant")), "{}", ended.text());
