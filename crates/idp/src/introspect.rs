@@ -146,8 +146,14 @@ async fn of_refresh_token(
         None => None,
     };
     let Some(user) = app.db.user(realm, &session.user).await.map_err(|_| Unavailable)? else { return Ok(None) };
-    let loaded =
-        Loaded { session: Some(&session), client_session: Some(&below), lineage: lineage.as_ref(), user: Some(&user) };
+    let consent = token::consent_of(app, realm, client, Some(&user)).await.map_err(|_| Unavailable)?;
+    let loaded = Loaded {
+        session: Some(&session),
+        client_session: Some(&below),
+        lineage: lineage.as_ref(),
+        user: Some(&user),
+        consent: consent.as_ref(),
+    };
     if !refresh::is_live(cx, client, claims, loaded) {
         return Ok(None);
     }

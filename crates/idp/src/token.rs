@@ -7,7 +7,7 @@
 mod load;
 pub(crate) mod mint;
 
-pub(crate) use load::verified as refresh_claims;
+pub(crate) use load::{consent_of, verified as refresh_claims};
 pub(crate) use mint::{Beside, FrontTokens, after_cuts, front as sign_front, prepare};
 
 use std::net::IpAddr;

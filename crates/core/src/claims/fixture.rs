@@ -237,6 +237,7 @@ pub(crate) fn records_with(settings: serde_json::Value) -> RealmRecords {
             )),
             client("tv", device_client(json!({ "publicClient": true }))),
             with_secret(client("box", device_client(json!({})))),
+            client("asker", json!({ "publicClient": true, "consentRequired": true })),
             with_secret(client("limited", json!({ "fullScopeAllowed": false }))),
         ],
     )

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::factors;
 use crate::entropy::{self, Entropy};
-use crate::ids::{ClientUuid, SessionId, UserId};
+use crate::ids::{ClientScopeId, ClientUuid, SessionId, UserId};
 use crate::oauth::authorize::AuthorizeRequest;
 use crate::secret::Secret;
 
@@ -117,6 +117,9 @@ pub struct LoginTab {
     pub notice: Option<Notice>,
     /// The name typed last.
     pub attempted: Option<String>,
+    /// What the consent page showed last.
+    #[serde(default)]
+    pub shown: Vec<ClientScopeId>,
 }
 
 /// A logout that waits for a yes.
@@ -183,6 +186,9 @@ pub struct Proof {
     pub second_factor_owed: bool,
     /// Factors to be kept as session notes.
     pub notes: BTreeMap<String, String>,
+    /// What the user allowed the client in this login.
+    #[serde(default)]
+    pub consented: Vec<ClientScopeId>,
 }
 
 /// A stage that does not take this answer.
@@ -210,6 +216,7 @@ impl Stage {
             remember_me: facts.remember_me,
             second_factor_owed: facts.second_factor_owed,
             notes,
+            consented: Vec::new(),
         }))
     }
 
@@ -226,6 +233,29 @@ impl Stage {
                 Ok(Self::Authenticated(proof))
             }
             Self::Fresh | Self::Reauthenticate { .. } | Self::Authenticated(_) => Err(WrongStage),
+        }
+    }
+
+    /// The user said yes to what was shown.
+    ///
+    /// # Errors
+    /// [`WrongStage`] where nobody proved who it is (AZ-30).
+    pub fn consent_given(self, shown: Vec<ClientScopeId>) -> Result<Self, WrongStage> {
+        match self {
+            Self::Authenticated(mut proof) if !proof.second_factor_owed => {
+                proof.consented.extend(shown);
+                Ok(Self::Authenticated(proof))
+            }
+            Self::Fresh | Self::Reauthenticate { .. } | Self::Authenticated(_) => Err(WrongStage),
+        }
+    }
+
+    /// What the user allowed the client in this login.
+    #[must_use]
+    pub fn consented(&self) -> &[ClientScopeId] {
+        match self {
+            Self::Authenticated(proof) => &proof.consented,
+            Self::Fresh | Self::Reauthenticate { .. } => &[],
         }
     }
 
@@ -249,6 +279,7 @@ impl Stage {
             remember_me,
             second_factor_owed: false,
             notes: BTreeMap::new(),
+            consented: Vec::new(),
         })
     }
 
@@ -327,7 +358,7 @@ impl LoginTab {
     /// At its beginning.
     #[must_use]
     pub fn new(request: AuthorizeRequest, stage: Stage, entropy: &dyn Entropy) -> Self {
-        Self { request, stage, execution: entropy::uuid(entropy), notice: None, attempted: None }
+        Self { request, stage, execution: entropy::uuid(entropy), notice: None, attempted: None, shown: Vec::new() }
     }
 }
 

@@ -6,11 +6,13 @@
 use crate::client::Client;
 use crate::oauth::authorize::AuthorizeRequest;
 use crate::oauth::error::Reason;
+use crate::pending::Consent;
 use crate::realm::Profile;
 use crate::records::RealmRecords;
 use crate::session::UserSession;
 use crate::user::User;
 
+use super::consent;
 use super::flow::{Proof, Stage};
 use super::level::{self, Ladder};
 use super::required_action::{self, RequiredAction};
@@ -45,6 +47,8 @@ pub struct Situation<'a> {
     pub request: &'a AuthorizeRequest,
     /// The user of the stage, loaded anew.
     pub user: Option<&'a User>,
+    /// What that user allowed the client before.
+    pub consent: Option<&'a Consent>,
 }
 
 /// The next step.
@@ -82,7 +86,8 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
         return Step::Action(action);
     }
     // RFC 8628 §5.4: a device is never approved without a question, whatever was allowed before.
-    if at.client.settings.consent_required || at.request.device.is_some() {
+    let owed = consent::owed(at.records, at.client, at.request, at.consent, &proof.consented);
+    if at.request.device.is_some() || !owed.is_empty() {
         return Step::Consent;
     }
     Step::Issue(proof.clone())

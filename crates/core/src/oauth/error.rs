@@ -295,6 +295,8 @@ reasons! {
     RefreshTokenOfAnotherClient => 400 "invalid_grant" "Invalid refresh token. Token client and authorized client don't match";
     /// The client was detached from the session.
     SessionWithoutClient => 400 "invalid_grant" "Session doesn't have required client";
+    /// The user took its consent back, or never gave it for all of the scopes (Keycloak 26.4).
+    ConsentWithdrawn => 400 "invalid_scope" "Client no longer has requested consent from user";
     /// `offline_access` without the role for it, or without the client being let to carry it (OIDC Core §11).
     OfflineNotAllowed => 400 "not_allowed" "Offline tokens not allowed for the user or client";
     /// The offline session is gone.

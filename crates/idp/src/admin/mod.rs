@@ -9,6 +9,7 @@
 //! plan -> `apply` -> answer.
 
 mod caller;
+mod consents;
 mod realms;
 
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/realms/", any(realms::collection))
         .route("/realms/{realm}", any(realms::one))
         .route("/realms/{realm}/", any(realms::one))
+        .route("/realms/{realm}/users/{id}/consents", any(consents::list))
+        .route("/realms/{realm}/users/{id}/consents/{client}", any(consents::one))
         .fallback(unknown)
         .layer(DefaultBodyLimit::disable())
 }
@@ -56,6 +59,8 @@ enum Refused {
     Forbidden(Reason),
     /// No such realm: 404.
     NoRealm,
+    /// Nothing else of that name: 404, by its text.
+    NotFound(&'static str),
     /// No such method: 405.
     Method,
     /// Not JSON by its own word: 415.
@@ -82,6 +87,7 @@ impl Refused {
                 generic(StatusCode::FORBIDDEN, "HTTP 403 Forbidden")
             }
             Self::NoRealm => generic(StatusCode::NOT_FOUND, "Realm not found."),
+            Self::NotFound(text) => generic(StatusCode::NOT_FOUND, text),
             Self::Method => generic(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
             Self::MediaType => generic(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,

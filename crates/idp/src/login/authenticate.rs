@@ -58,7 +58,7 @@ async fn arrive(cx: &Cx<'_>, mut flow: Flow) -> Result<Response, Unavailable> {
         let records = &cx.view.records;
         let client = records.client(&login.request.client_id);
         login.stage = next::entry(records, client, &login.request, Some(&sso.session), cx.now.secs());
-        let step = steps::decide(cx, &login.request, &login.stage, Some(&sso.user));
+        let step = steps::decide(cx, &login.request, &login.stage, Some(&sso.user)).await?;
         if matches!(step, Step::Action(_) | Step::Consent) {
             return steps::to_action(cx, flow, &step).await;
         }

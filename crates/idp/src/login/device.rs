@@ -3,24 +3,21 @@
 //! Nobody's device is approved by an address alone: the page names client, scopes and the code to compare, and its form carries
 //! the session code of this browser's tab (PC-20, AZ-24).
 
-use std::sync::Arc;
-
-use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, Method};
 use portcullis_core::client::Client;
+use portcullis_core::login::consent;
 use portcullis_core::login::flow::{LoginTab, Proof, Stage};
 use portcullis_core::login::next::Step;
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::device::{self as law, Approver, BadUserCode, DeviceCall};
-use portcullis_core::oauth::scope;
 use portcullis_core::plan::{Gate, Lane, Plan, Write};
 use portcullis_core::session::UserSession;
 use portcullis_core::user::User;
 use portcullis_store::ApplyError;
 
 use crate::pages::{ConsentPage, Text};
-use crate::state::{App, Unavailable};
+use crate::state::Unavailable;
 
 use super::address::{self, Point};
 use super::flows::{self, Closed, Flow};
@@ -68,34 +65,29 @@ pub(super) async fn ask(cx: &Cx<'_>, mut flow: Flow, login: LoginTab) -> Result<
         Ok(client) => client,
         Err(over) => return Ok(over),
     };
+    let lines = consent::lines(&cx.view.records, client, &login.request.scope);
     let code = flow.tab.mint_code(cx.app.entropy.as_ref());
+    if let Some(login) = flow.tab.login_mut() {
+        login.shown = lines.iter().map(|line| line.id.clone()).collect();
+    }
     flows::save(cx, &flow).await?;
     let name = client.settings.name.as_ref().filter(|name| !name.is_empty()).unwrap_or(&client.client_id);
-    let scopes = scope::active(&cx.view.records, client, &login.request.scope);
     let question = ConsentPage {
         action: address::path(cx, "consent", Point::default(), &flow.tab.id, &login),
         code: code.expose().to_owned(),
         client: Text::reference(name.clone()),
-        scopes: scopes.iter().filter_map(|scope| scope.consent_text()).map(Text::reference).collect(),
+        scopes: lines.iter().map(|line| Text::reference(line.text)).collect(),
         user_code: login.request.device.as_ref().map(|call| call.user_code.clone()),
     };
     Ok(page::shown(cx, &login, &question))
 }
 
-/// `login-actions/consent`: yes or no.
-pub(super) async fn decision(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    Visit::answered(&app, &realm, request, decide).await
-}
-
-async fn decide(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
-    let (flow, login) = match visit.login(cx).await? {
-        Ok(found) => found,
-        Err(response) => return Ok(response),
-    };
+/// The answer to the question: yes or no.
+pub(super) async fn decide(cx: &Cx<'_>, visit: &Visit, flow: Flow, login: LoginTab) -> Result<Response, Unavailable> {
     let Stage::Authenticated(proof) = &login.stage else { return steps::expired(cx, flow).await };
     let user = cx.app.db.user(&cx.view.records.realm.id, &proof.user).await.map_err(|_| Unavailable)?;
-    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref());
-    if step != Step::Consent || login.request.device.is_none() || visit.method != Method::POST {
+    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref()).await?;
+    if step != Step::Consent || visit.method != Method::POST {
         return steps::proceed(cx, flow, Say::default()).await;
     }
     // AZ-25: only the page that was shown last can be answered.
@@ -182,6 +174,11 @@ async fn establish(cx: &Cx<'_>, login: &LoginTab, proof: &Proof) -> Result<Resul
         let details = [("username", login.attempted.as_deref()), ("grant_type", Some("device_code"))];
         let mut writes = vec![first, Write::Audit(issue::login_event(cx, client, (&user.id, &session.id), details))];
         writes.extend(mark.as_ref().map(|mark| mark.write.clone()));
+        if client.settings.consent_required {
+            let stored = db.consent(realm, &user.id, &client.id).await.map_err(|_| Unavailable)?;
+            let given = consent::accepted(stored.as_ref(), (&user.id, client), &login.shown, cx.now.millis());
+            writes.push(Write::PutConsent(realm.clone(), given));
+        }
         let grant = issue::grant(cx, client, &session, (&login.request, proof));
         let by = Approver { user: &user, session: &session, below: below.as_ref(), grant: &grant };
         let issuer = cx.issuer();

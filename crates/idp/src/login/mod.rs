@@ -8,6 +8,7 @@
 
 mod address;
 mod authenticate;
+mod consent;
 mod counter;
 mod credentials;
 mod device;
@@ -111,7 +112,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/authenticate", any(authenticate::endpoint))
         .route("/required-action", any(required_action::endpoint))
-        .route("/consent", any(device::decision))
+        .route("/consent", any(consent::endpoint))
         .route("/restart", get(restart::endpoint))
         .route("/reset-credentials", get(reset::endpoint))
         .route("/{*rest}", any(page::not_found))

@@ -150,7 +150,7 @@ pub(super) async fn submit(
         Some(id) => cx.app.db.user(&cx.view.records.realm.id, id).await.map_err(|_| Unavailable)?,
         None => None,
     };
-    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref());
+    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref()).await?;
     let (Step::SecondFactor, Some(user)) = (step, user) else {
         return steps::proceed(cx, flow, Say::default()).await;
     };

@@ -18,7 +18,7 @@ use crate::state::{App, Unavailable};
 use super::flows::{self, Flow};
 use super::new_password::{self, Outcome};
 use super::page::{self, PasswordErrors, Say};
-use super::{Cx, Visit, device, steps};
+use super::{Cx, Visit, consent, device, steps};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -36,11 +36,13 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         return steps::expired(cx, flow).await;
     };
     let user = cx.app.db.user(&cx.view.records.realm.id, &proof.user).await.map_err(|_| Unavailable)?;
-    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref());
+    let step = steps::decide(cx, &login.request, &login.stage, user.as_ref()).await?;
     let (action, user) = match (step, user) {
         (Step::Action(action), Some(user)) => (action, user),
         (Step::Consent, Some(_)) if login.request.device.is_some() => return device::ask(cx, flow, login).await,
-        (Step::Consent, _) => return Ok(page::cannot_go_on(cx, &login, "internalServerError")),
+        (Step::Consent, Some(user)) if !posted && visit.query.get("execution") == Some(consent::EXECUTION) => {
+            return consent::show(cx, flow, &user).await;
+        }
         (step, _) => return go_on(cx, flow, step).await,
     };
     if visit.query.get("execution") != Some(action.alias()) {

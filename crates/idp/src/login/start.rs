@@ -50,7 +50,7 @@ async fn with_session(cx: &Cx<'_>, valid: &ValidAuthorize, sso: Option<Sso>) -> 
     let (records, session) = (&cx.view.records, sso.as_ref().map(|s| &s.session));
     let stage = next::entry(records, records.client(&request.client_id), request, session, cx.now.secs());
     let user = sso.map(|s| s.user);
-    let step = steps::decide(cx, request, &stage, user.as_ref());
+    let step = steps::decide(cx, request, &stage, user.as_ref()).await?;
     let live = flows::browser(cx).await?;
     let mut jar = HeaderMap::new();
     if user.is_none() {

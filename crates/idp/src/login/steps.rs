@@ -14,15 +14,24 @@ use super::address::{self, Point};
 use super::flows::{self, Closed, Flow};
 use super::issue::{Issue, Issued, issue};
 use super::page::{self, Say};
-use super::{Cx, one_time_code, restart};
+use super::{Cx, consent, one_time_code, restart};
 
 /// The step of a stage, by the realm as it is now.
-pub(super) fn decide(cx: &Cx<'_>, request: &AuthorizeRequest, stage: &Stage, user: Option<&User>) -> Step {
+pub(super) async fn decide(
+    cx: &Cx<'_>,
+    request: &AuthorizeRequest,
+    stage: &Stage,
+    user: Option<&User>,
+) -> Result<Step, Unavailable> {
     let records = &cx.view.records;
-    match records.client(&request.client_id).filter(|c| c.settings.enabled) {
-        Some(client) => next::next(stage, &Situation { records, client, request, user }),
-        None => Step::Refuse(Reason::AccessDenied),
-    }
+    let Some(client) = records.client(&request.client_id).filter(|c| c.settings.enabled) else {
+        return Ok(Step::Refuse(Reason::AccessDenied));
+    };
+    let consent = match user.filter(|_| client.settings.consent_required) {
+        Some(user) => cx.app.db.consent(&records.realm.id, &user.id, &client.id).await.map_err(|_| Unavailable)?,
+        None => None,
+    };
+    Ok(next::next(stage, &Situation { records, client, request, user, consent: consent.as_ref() }))
 }
 
 /// Goes on with a tab: the next page, the way to it, or the code.
@@ -32,7 +41,7 @@ pub(super) async fn proceed(cx: &Cx<'_>, mut flow: Flow, say: Say) -> Result<Res
         Some(id) => cx.app.db.user(&cx.view.records.realm.id, id).await.map_err(|_| Unavailable)?,
         None => None,
     };
-    let step = decide(cx, &login.request, &login.stage, user.as_ref());
+    let step = decide(cx, &login.request, &login.stage, user.as_ref()).await?;
     match step {
         Step::Password => {
             if let Some(login) = flow.tab.login_mut() {
@@ -75,6 +84,24 @@ pub(super) async fn proceed(cx: &Cx<'_>, mut flow: Flow, say: Say) -> Result<Res
     }
 }
 
+/// Ends a login with an error for its client.
+pub(super) async fn refuse(
+    cx: &Cx<'_>,
+    mut flow: Flow,
+    login: &LoginTab,
+    reason: Reason,
+) -> Result<Response, Unavailable> {
+    let valid = match law::revalidate(&cx.view.records, &cx.base.url, &login.request) {
+        Ok(valid) => valid,
+        Err(refusal) => return Ok(authorize::refuse(cx, refusal, None)),
+    };
+    let mut jar = http::HeaderMap::new();
+    if flows::close(cx, &mut flow).await? == Closed::Last {
+        restart::delete_cookie(cx, &mut jar);
+    }
+    Ok(page::with_cookies(tell_client(cx, valid.redirect().clone(), login, reason), jar))
+}
+
 /// Another request ended this tab first: the client shall ask anew.
 pub(super) fn over(cx: &Cx<'_>, flow: Flow) -> Response {
     let Some(login) = flow.tab.login() else { return page::invalid_code(cx) };
@@ -114,7 +141,7 @@ pub(super) async fn show_password(
 pub(super) async fn to_action(cx: &Cx<'_>, mut flow: Flow, step: &Step) -> Result<Response, Unavailable> {
     let execution = match step {
         Step::Action(action) => action.alias().to_owned(),
-        Step::Consent => "OAUTH_GRANT".to_owned(),
+        Step::Consent => consent::EXECUTION.to_owned(),
         Step::Password | Step::Reauthenticate | Step::SecondFactor | Step::Issue(_) | Step::Refuse(_) => {
             return Ok(page::invalid_code(cx));
         }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use portcullis_core::client::Client;
 use portcullis_core::flow::IssuedCode;
-use portcullis_core::ids::{ClientUuid, SessionId};
+use portcullis_core::ids::{ClientUuid, RealmId, SessionId};
 use portcullis_core::login::required_action;
 use portcullis_core::oauth::device as law;
 use portcullis_core::oauth::error::Reason;
@@ -11,7 +12,7 @@ use portcullis_core::oauth::grants::{
     authorization_code, client_credentials, device, password, refresh, token_exchange,
 };
 use portcullis_core::oauth::token::{Context, Opened};
-use portcullis_core::pending::DeviceState;
+use portcullis_core::pending::{Consent, DeviceState};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, Limits, jws};
@@ -20,7 +21,7 @@ use portcullis_store::{Key, Kind};
 use super::{Call, Progress};
 use crate::bearer::{self, Refused};
 use crate::login::{self, CodeVerdict, Shown, Verdict};
-use crate::state::RealmView;
+use crate::state::{App, RealmView};
 
 /// Longer texts are no code of ours.
 const MAX_CODE: usize = 512;
@@ -66,6 +67,7 @@ impl Call<'_> {
             }
             Some(_) | None => false,
         };
+        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
         let loaded = authorization_code::Loaded {
             code: issued.as_ref(),
             used: used.as_ref(),
@@ -73,6 +75,7 @@ impl Call<'_> {
             client_session: client_session.as_ref(),
             shared,
             user: user.as_ref(),
+            consent: consent.as_ref(),
         };
         self.settle(view, authorization_code::decide(cx, &opened.client, self.params, loaded)).await
     }
@@ -112,11 +115,13 @@ impl Call<'_> {
             Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
             None => None,
         };
+        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
         let loaded = refresh::Loaded {
             session: session.as_ref(),
             client_session: client_session.as_ref(),
             lineage: lineage.as_ref(),
             user: user.as_ref(),
+            consent: consent.as_ref(),
         };
         self.settle(view, refresh::decide(cx, &opened.client, self.params, claims.as_ref(), loaded)).await
     }
@@ -233,6 +238,19 @@ impl Call<'_> {
         let shown = Shown { code: Secret::new(code), device: None };
         let verdict = login::check_code(self.app, view, user, shown, &self.peer.ip, None).await.map_err(unavailable)?;
         Ok(verdict == CodeVerdict::Accepted)
+    }
+}
+
+/// What a user allowed a client, where that matters. Read after the user.
+pub(crate) async fn consent_of(
+    app: &App,
+    realm: &RealmId,
+    client: &Client,
+    user: Option<&User>,
+) -> Result<Option<Consent>, Reason> {
+    match user.filter(|_| client.settings.consent_required) {
+        Some(user) => app.db.consent(realm, &user.id, &client.id).await.map_err(unavailable),
+        None => Ok(None),
     }
 }
 

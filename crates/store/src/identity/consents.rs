@@ -1,10 +1,10 @@
-//! What users allowed clients.
+//! What users allowed clients. Each change raises the user's version: decisions over a consent expect that.
 
 use portcullis_core::ids::{ClientUuid, RealmId, UserId};
 use portcullis_core::pending::Consent;
 use portcullis_core::plan::{Entity, Gate};
 
-use super::{Compile, json};
+use super::{Compile, json, users};
 use crate::error::{ApplyError, ReadError};
 use crate::sql::{Phase, Row, Source, Step, Table, statements, values};
 
@@ -17,6 +17,7 @@ statements! {
 }
 
 pub(super) fn put(out: &mut Compile<'_>, realm: &RealmId, consent: &Consent) -> Result<(), ApplyError> {
+    out.push(users::raise(realm, &consent.user).one(Gate::Gone(Entity::User)));
     let (user, client) = (consent.user.as_str(), consent.client.as_str());
     let params = values![realm.as_str(), user, client, json(&consent.scopes)?, consent.created, consent.updated];
     let step = Step::new(Table::Consents, Phase::Create, &PUT, params).key(user);
@@ -25,6 +26,7 @@ pub(super) fn put(out: &mut Compile<'_>, realm: &RealmId, consent: &Consent) -> 
 }
 
 pub(super) fn delete(out: &mut Compile<'_>, realm: &RealmId, user: &UserId, client: &ClientUuid) {
+    out.push(users::raise(realm, user));
     let params = values![realm.as_str(), user.as_str(), client.as_str()];
     out.push(Step::new(Table::Consents, Phase::Delete, &DELETE, params).key(user.as_str()));
 }

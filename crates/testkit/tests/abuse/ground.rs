@@ -91,6 +91,7 @@ fn audience(client: &str) -> Value {
 
 fn user(name: &str, more: &Value) -> Value {
     let mut user = json!({
+        "id": format!("id-of-{name}"),
         "username": name,
         "enabled": true,
         "emailVerified": true,

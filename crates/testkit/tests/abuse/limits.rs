@@ -108,6 +108,14 @@ pub(crate) static DOORS: &[Row] = &[
     (LOGIN, "/{*rest}", "/realms/yard/login-actions/x", Body::Unread(404), &[]),
     (ADMIN, "/realms", "/admin/realms", Body::Json, ALL),
     (ADMIN, "/realms/{realm}", "/admin/realms/yard", Body::Json, ALL),
+    (ADMIN, "/realms/{realm}/users/{id}/consents", "/admin/realms/yard/users/id-of-alice/consents", Body::Json, ALL),
+    (
+        ADMIN,
+        "/realms/{realm}/users/{id}/consents/{client}",
+        "/admin/realms/yard/users/u/consents/app",
+        Body::Json,
+        &["DELETE"],
+    ),
 ];
 
 /// Routes that differ from one above by a slash at the end.

@@ -12,5 +12,6 @@ mod examples;
 mod gallery;
 mod keycloak_js;
 mod login_pages;
+mod login_steps;
 mod oidc_client_ts;
 mod stage;

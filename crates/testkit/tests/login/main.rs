@@ -10,6 +10,7 @@
 
 mod authorize;
 mod authorize_answers;
+mod consent;
 mod counting;
 mod csrf;
 mod enumeration;

@@ -26,6 +26,11 @@ async fn all_pages(stage: &Stage) -> Result<Vec<(&'static str, Answer, bool)>> {
     let Outcome::Onward(owed) = outcome(&answer) else { anyhow::bail!("ulla owes an action") };
     let update = ulla.rp.open(&owed).await?;
     let empty = ulla.rp.send(Exchange::form(&action(&update)?, &[])).await?;
+    let code = stage.browser()?.login("otto", "otto-password").await?;
+    let mut asked = stage.browser()?.at_client("asker")?;
+    let answer = asked.login("alice", "alice-password").await?;
+    let Outcome::Onward(consent) = outcome(&answer) else { anyhow::bail!("no consent is asked") };
+    let consent = asked.rp.open(&consent).await?;
     let mut inside = stage.browser()?;
     inside.enter("alice").await?;
     let again = inside.ask(&[("prompt", Some("login"))]).await?;
@@ -43,6 +48,8 @@ async fn all_pages(stage: &Stage) -> Result<Vec<(&'static str, Answer, bool)>> {
         ("unknown client", unknown, false),
         ("new password", update, true),
         ("new password again", empty, true),
+        ("one-time code", code, true),
+        ("consent", consent, true),
         ("reauthentication", again, true),
         ("another user", other, true),
         ("form post", form_post, true),

@@ -11,33 +11,18 @@ use portcullis_testkit::server::{Cluster, Options};
 use serde_json::{Value, json};
 
 use super::stage::{
-    Browser, Outcome, PROFILES, REALM, Stage, action, claims, edited, import, outcome, part, realm, set, text,
+    Browser, Outcome, PROFILES, REALM, Stage, action, claims, device, edited, import, outcome, part, realm, set, text,
+    totp,
 };
 
 /// Failures before an account rests.
 const LIMIT: usize = 5;
 
-fn device(id: &str, label: &str, data: &Value) -> Value {
-    json!({
-        "id": id, "type": "otp", "userLabel": label,
-        "secretData": json!({ "value": format!("seed of {id}") }).to_string(),
-        "credentialData": data.to_string(),
-    })
-}
-
-fn totp(id: &str, label: &str) -> Value {
-    device(id, label, &json!({ "subType": "totp", "digits": 6, "period": 30, "counter": 0, "algorithm": "HmacSHA1" }))
-}
-
-/// The usual people; `otto` has a phone, `olga` two devices, `hedda` a device that counts.
+/// The usual people (`otto` has a phone); `olga` has two devices, `hedda` one that counts.
 fn people() -> Value {
     let mut users = realm(&json!({})).get("users").and_then(Value::as_array).cloned().unwrap_or_default();
     let hotp = device("hedda-1", "token", &json!({ "subType": "hotp", "digits": 8, "algorithm": "HmacSHA256" }));
-    for (name, devices) in [
-        ("otto", vec![totp("otto-1", "phone")]),
-        ("olga", vec![totp("olga-1", "phone"), totp("olga-2", "")]),
-        ("hedda", vec![hotp]),
-    ] {
+    for (name, devices) in [("olga", vec![totp("olga-1", "phone"), totp("olga-2", "")]), ("hedda", vec![hotp])] {
         let mut user = users.first().cloned().unwrap_or_default();
         let mut credentials = vec![json!({ "type": "password", "value": format!("{name}-password") })];
         credentials.extend(devices);

@@ -44,6 +44,9 @@ pub(crate) fn realm(changes: &Value) -> Value {
     set(&mut dora, "enabled", false);
     set(&mut nora, "credentials", json!([]));
     set(&mut ulla, "requiredActions", json!(["UPDATE_PASSWORD"]));
+    let mut otto = person("otto");
+    let password = json!({ "type": "password", "value": "otto-password" });
+    set(&mut otto, "credentials", json!([password, totp("otto-1", "phone")]));
     let public = |id: &str, uri: &str| {
         json!({
             "clientId": id, "name": id, "enabled": true, "publicClient": true, "standardFlowEnabled": true,
@@ -53,15 +56,18 @@ pub(crate) fn realm(changes: &Value) -> Value {
     };
     let mut off = public("off", CALLBACK);
     let mut no_flow = public("no-flow", CALLBACK);
+    let (mut asker, mut asker_two) = (public("asker", CALLBACK), public("asker-two", CALLBACK));
+    set(&mut asker, "consentRequired", true);
+    set(&mut asker_two, "consentRequired", true);
     set(&mut off, "enabled", false);
     set(&mut no_flow, "standardFlowEnabled", false);
     let mut realm = json!({
         "realm": REALM, "enabled": true, "rememberMe": true,
         "bruteForceProtected": true, "failureFactor": 5, "waitIncrementSeconds": 60, "maxFailureWaitSeconds": 900,
         "quickLoginCheckMilliSeconds": 0, "minimumQuickLoginWaitSeconds": 60,
-        "users": [person("alice"), person("bob"), person("mallory"), dora, nora, ulla],
+        "users": [person("alice"), person("bob"), person("mallory"), dora, nora, ulla, otto],
         "clients": [
-            public("app", CALLBACK), public("second", SECOND), off, no_flow,
+            public("app", CALLBACK), public("second", SECOND), off, no_flow, asker, asker_two,
             { "clientId": "api", "enabled": true, "bearerOnly": true },
         ],
     });
@@ -69,6 +75,20 @@ pub(crate) fn realm(changes: &Value) -> Value {
         set(&mut realm, name, value.clone());
     }
     realm
+}
+
+/// A device that makes one-time codes.
+pub(crate) fn device(id: &str, label: &str, data: &Value) -> Value {
+    json!({
+        "id": id, "type": "otp", "userLabel": label,
+        "secretData": json!({ "value": format!("seed of {id}") }).to_string(),
+        "credentialData": data.to_string(),
+    })
+}
+
+/// One that goes by the clock.
+pub(crate) fn totp(id: &str, label: &str) -> Value {
+    device(id, label, &json!({ "subType": "totp", "digits": 6, "period": 30, "counter": 0, "algorithm": "HmacSHA1" }))
 }
 
 /// Sets a member of a JSON object.
@@ -290,6 +310,8 @@ pub(crate) enum Outcome {
     UpdatePassword,
     /// The page for a one-time code.
     OneTimeCode,
+    /// The page that asks whether a client may.
+    Consent,
     /// An error page with this status; nothing goes to any client.
     ErrorPage(u16),
     /// A redirect to an address of the server.
@@ -320,6 +342,7 @@ pub(crate) fn outcome(answer: &Answer) -> Outcome {
         200 if page.form("kc-form-login").is_some() => Outcome::LoginPage,
         200 if page.form("kc-passwd-update-form").is_some() => Outcome::UpdatePassword,
         200 if page.form("kc-otp-login-form").is_some() => Outcome::OneTimeCode,
+        200 if action(answer).is_ok_and(|to| to.contains("/login-actions/consent?")) => Outcome::Consent,
         400.. if html && page.forms.is_empty() => Outcome::ErrorPage(answer.status),
         status => Outcome::Other(status),
     }

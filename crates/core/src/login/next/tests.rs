@@ -21,7 +21,7 @@ fn step(stage: &Stage, change: impl FnOnce(&mut AuthorizeRequest, &mut User, &mu
     let (mut asked, mut user) = (request(), fixture::user());
     let mut client = records.client("app").unwrap().clone();
     change(&mut asked, &mut user, &mut client);
-    next(stage, &Situation { records: &records, client: &client, request: &asked, user: Some(&user) })
+    next(stage, &Situation { records: &records, client: &client, request: &asked, user: Some(&user), consent: None })
 }
 
 fn records(profile: Profile) -> RealmRecords {
@@ -138,7 +138,7 @@ fn mf_09_az_31_a_level_that_is_asked_for_is_proven_anew_and_never_silently_lower
             let stage = entry(&records, Some(client), &asked, Some(&session), 100);
             assert_eq!(matches!(stage, Stage::Reauthenticate { step_up: true, .. }), steps_up, "{what}");
             let user = fixture::user();
-            let at = Situation { records: &records, client, request: &asked, user: Some(&user) };
+            let at = Situation { records: &records, client, request: &asked, user: Some(&user), consent: None };
             let proven = Stage::Fresh.password_given(user.id.clone(), 100, PasswordFacts::default()).unwrap();
             assert_eq!(next(&proven, &at) == unmet, refused, "{what}");
             assert_eq!(matches!(next(&proven, &at), Step::Issue(_)), !refused, "{what}");

@@ -10,12 +10,14 @@ use crate::client::Client;
 use crate::ending;
 use crate::flow::{CODE_FORMAT, IssuedCode};
 use crate::ids::{ClientUuid, SessionId};
+use crate::login::consent;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::redirect_uri::Matching;
 use crate::oauth::token::{self, Context, Decision, GrantType, Issue};
 use crate::oauth::{pkce, scope};
+use crate::pending::Consent;
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Profile;
 use crate::session::{ClientSession, UserSession};
@@ -57,6 +59,8 @@ pub struct Loaded<'a> {
     pub shared: bool,
     /// The user.
     pub user: Option<&'a User>,
+    /// What the user allowed the client; read after the user, whose version guards it.
+    pub consent: Option<&'a Consent>,
 }
 
 /// Whether a code makes an offline session: then [`Loaded::shared`] counts.
@@ -133,6 +137,9 @@ fn check<'a>(
     let required = cx.records.realm.profile() == Profile::Strict
         || client.attribute("pkce.code.challenge.method").is_some_and(|m| !m.is_empty());
     let _checked = pkce::check(issued.challenge.as_ref(), params.get("code_verifier"), required)?;
+    if !consent::still_given(cx.records, client, &issued.grant.scope, loaded.consent) {
+        return Err(Reason::ConsentWithdrawn);
+    }
     Ok((session, user))
 }
 

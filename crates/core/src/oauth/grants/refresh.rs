@@ -7,11 +7,13 @@ use super::offline;
 use crate::client::Client;
 use crate::ending;
 use crate::ids::{LineageId, SessionId};
+use crate::login::consent;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::scope;
 use crate::oauth::token::{self, Context, Decision, FamilyTerms, GrantType, Issue};
+use crate::pending::Consent;
 use crate::plan::{Lane, Plan, Write};
 use crate::session::{ClientSession, Grant, Lineage, UserSession};
 use crate::session_limits;
@@ -94,6 +96,8 @@ pub struct Loaded<'a> {
     pub lineage: Option<&'a Lineage>,
     /// The session's user.
     pub user: Option<&'a User>,
+    /// What the user allowed the client.
+    pub consent: Option<&'a Consent>,
 }
 
 /// What the token alone says, before anything is loaded.
@@ -237,6 +241,10 @@ fn check_records<'a>(
     }
     if !session_limits::is_client_active(realm, client, session, below, now) {
         return Err(over);
+    }
+    // RT-09: what was granted must still be allowed. Taking a consent back ends the client session, which guards the refresh.
+    if !consent::still_given(cx.records, client, &granted(claims, loaded.lineage, below).scope, loaded.consent) {
+        return Err(Reason::ConsentWithdrawn);
     }
     Ok(Parties { session, below, user })
 }

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 pub(crate) struct Idp {
     /// `http://localhost:PORT`.
     pub(crate) base: String,
-    _server: TestServer,
+    /// The server itself.
+    pub(crate) server: TestServer,
 }
 
 impl Idp {
@@ -20,7 +21,7 @@ impl Idp {
         let clock = Arc::new(MovableClock::running());
         let server = TestServer::with(Options { clock, ..Options::default() }).await?;
         server.import(realm).await?;
-        Ok(Self { base: server.base.replace("127.0.0.1", "localhost"), _server: server })
+        Ok(Self { base: server.base.replace("127.0.0.1", "localhost"), server })
     }
 }
 

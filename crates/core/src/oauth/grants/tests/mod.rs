@@ -1,6 +1,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks at the writes it names")]
 
 mod codes;
+mod consents;
 mod devices;
 mod interleavings;
 mod passwords;
@@ -19,6 +20,7 @@ use crate::oauth::client_auth;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::token::{Context, Decision};
+use crate::pending::Consent;
 use crate::plan::{LineageMove, Write};
 use crate::realm::Realm;
 use crate::records::RealmRecords;
@@ -43,6 +45,7 @@ struct World {
     lineage: Option<Lineage>,
     code: Option<IssuedCode>,
     used: Option<(SessionId, ClientUuid)>,
+    consent: Option<Consent>,
     now: i64,
     entropy: Counter,
 }
@@ -68,6 +71,7 @@ impl World {
             lineage: None,
             code: Some(issued),
             used: None,
+            consent: None,
             now: START + 5,
             entropy: Counter::default(),
         }
@@ -97,6 +101,7 @@ impl World {
             client_session: self.below.as_ref(),
             shared: false,
             user: self.user.as_ref(),
+            consent: self.consent.as_ref(),
         };
         code::decide(&self.cx(), &self.client(client), &params(form), loaded)
     }
@@ -107,6 +112,7 @@ impl World {
             client_session: self.below.as_ref(),
             lineage: self.lineage.as_ref(),
             user: self.user.as_ref(),
+            consent: self.consent.as_ref(),
         };
         let mut pairs = vec![("refresh_token", "x")];
         pairs.extend_from_slice(form);

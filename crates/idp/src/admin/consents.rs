@@ -1,0 +1,180 @@
+//! `/admin/realms/{realm}/users/{id}/consents`: what a user allowed clients, offline access included.
+//!
+//! | endpoint | needs | else |
+//! |---|---|---|
+//! | `GET /admin/realms/{realm}/users/{id}/consents` | `view-users` | 403 |
+//! | `DELETE /admin/realms/{realm}/users/{id}/consents/{client}` | `manage-users` | 403 |
+//!
+//! Order: token (401), realm (404), method (405), right (403), user, client, consent (404).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, StatusCode};
+use portcullis_core::admin::Right;
+use portcullis_core::ending;
+use portcullis_core::entropy;
+use portcullis_core::event::Event;
+use portcullis_core::ids::{ClientUuid, EventId, UserId};
+use portcullis_core::login::consent as law;
+use portcullis_core::pending::Consent;
+use portcullis_core::plan::{Lane, Plan, Write};
+use portcullis_core::session::UserSession;
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use super::{Refused, document};
+use crate::extract::Peer;
+use crate::respond;
+use crate::state::{App, RealmView};
+
+/// Writes of one plan: one of them may take several rows, and a plan has room for 1,000.
+const PART: usize = 300;
+
+/// `/admin/realms/{realm}/users/{id}/consents`.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Path((name, user)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answer = async {
+        let caller = Caller::of(&app, &parts).await?;
+        let view = app.realm(&name).await?.ok_or(Refused::NoRealm)?;
+        let permit = caller.standing().permit(&name)?;
+        if ![Method::GET, Method::HEAD].contains(&parts.method) {
+            return Err(Refused::Method);
+        }
+        permit.require(Right::ViewUsers)?;
+        Ok(document(&Given::of(&app, &view, &user).await?.shown(&view)))
+    };
+    answer.await.unwrap_or_else(Refused::answer)
+}
+
+/// `/admin/realms/{realm}/users/{id}/consents/{client}`.
+pub(super) async fn one(
+    State(app): State<Arc<App>>,
+    Path((name, user, client)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let answer = async {
+        let caller = Caller::of(&app, &parts).await?;
+        let view = app.realm(&name).await?.ok_or(Refused::NoRealm)?;
+        let permit = caller.standing().permit(&name)?;
+        if parts.method != Method::DELETE {
+            return Err(Refused::Method);
+        }
+        permit.require(Right::ManageUsers)?;
+        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
+        take_back(&app, &view, (&user, &client), peer.ip).await
+    };
+    answer.await.unwrap_or_else(Refused::answer)
+}
+
+/// What a user gave.
+struct Given {
+    user: UserId,
+    consents: Vec<Consent>,
+    /// Its sessions, and the clients in each.
+    sessions: Vec<(UserSession, BTreeSet<ClientUuid>)>,
+}
+
+impl Given {
+    async fn of(app: &App, view: &RealmView, id: &str) -> Result<Self, Refused> {
+        let (db, realm) = (&app.db, &view.records.realm.id);
+        let user = db.user(realm, &id.into()).await.map_err(|_| Refused::Unavailable)?;
+        let user = user.ok_or(Refused::NotFound("User not found"))?.id;
+        let consents = db.consents(realm, &user).await.map_err(|_| Refused::Unavailable)?;
+        let mut sessions = Vec::new();
+        for session in db.user_sessions_of(realm, &user).await.map_err(|_| Refused::Unavailable)? {
+            let below = db.client_sessions(realm, &session.id).await.map_err(|_| Refused::Unavailable)?;
+            sessions.push((session, below.into_iter().map(|below| below.client).collect()));
+        }
+        Ok(Self { user, consents, sessions })
+    }
+
+    fn is_offline(&self, client: &ClientUuid) -> bool {
+        self.sessions.iter().any(|(session, clients)| session.offline && clients.contains(client))
+    }
+
+    /// Keycloak 26.4's list: members and their order as recorded.
+    fn shown(&self, view: &RealmView) -> Vec<Value> {
+        let records = &view.records;
+        let mut rows: BTreeMap<&ClientUuid, Option<&Consent>> =
+            self.consents.iter().map(|consent| (&consent.client, Some(consent))).collect();
+        for (session, clients) in &self.sessions {
+            for client in clients.iter().filter(|_| session.offline) {
+                rows.entry(client).or_insert(None);
+            }
+        }
+        let row = |(id, consent): (&ClientUuid, Option<&Consent>)| {
+            let client = records.client_by_uuid(id)?;
+            let additional = match self.is_offline(id) {
+                true => vec![json!({ "client": client.id, "key": "Offline Token" })],
+                false => Vec::new(),
+            };
+            Some(match consent {
+                Some(consent) => json!({
+                    "lastUpdatedDate": consent.updated,
+                    "clientId": client.client_id,
+                    "createdDate": consent.created,
+                    "grantedClientScopes": law::names(records, consent),
+                    "additionalGrants": additional,
+                }),
+                None => json!({
+                    "clientId": client.client_id, "grantedClientScopes": [], "additionalGrants": additional,
+                }),
+            })
+        };
+        rows.into_iter().filter_map(row).collect()
+    }
+}
+
+/// Takes a consent back: the client's part of every session goes with it, and its offline sessions (RT-09).
+async fn take_back(
+    app: &App,
+    view: &RealmView,
+    (user, client_id): (&str, &str),
+    ip_address: String,
+) -> Result<Response, Refused> {
+    let realm = &view.records.realm.id;
+    let given = Given::of(app, view, user).await?;
+    let client = view.records.client(client_id).ok_or(Refused::NotFound("Client not found"))?;
+    let has_consent = given.consents.iter().any(|consent| consent.client == client.id);
+    if !has_consent && !given.is_offline(&client.id) {
+        return Err(Refused::NotFound("Consent nor offline token not found"));
+    }
+    let now = app.now();
+    let ended =
+        given.sessions.iter().filter(|(_, clients)| clients.contains(&client.id)).flat_map(|(session, clients)| {
+            match session.offline && clients.len() == 1 {
+                true => ending::session(&view.records, &session.id, now),
+                false => ending::client_session(&view.records, &session.id, &client.id, now),
+            }
+        });
+    let delete = Write::DeleteConsent(realm.clone(), given.user.clone(), client.id.clone());
+    let audit = Write::Audit(Event {
+        id: EventId::new(entropy::uuid(app.entropy.as_ref())),
+        time: now.millis(),
+        realm: realm.clone(),
+        kind: "REVOKE_GRANT",
+        user: Some(given.user.clone()),
+        client: Some(client.id.clone()),
+        session: None,
+        ip_address,
+        error: None,
+        details: BTreeMap::new(),
+    });
+    // The consent goes first: without it no session of the client gets another token.
+    let writes: Vec<Write> = [delete, audit].into_iter().chain(ended).collect();
+    for part in writes.chunks(PART) {
+        app.db.apply(Plan::new(Lane::Gate, part.to_vec())).await.map_err(|_| Refused::Unavailable)?;
+    }
+    let mut response = respond::empty(StatusCode::NO_CONTENT);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
