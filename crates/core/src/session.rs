@@ -82,6 +82,9 @@ pub struct Grant {
     /// `auth_time` of this authorization, seconds: another login in the same session does not better it (OIDC Core §12.2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
+    /// The resources its tokens are for, sorted (RFC 8707); empty: whatever the mappers name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<String>,
 }
 
 /// A refresh-token family: the row mints the token, so nothing is stored that could be stolen.

@@ -52,8 +52,15 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         Ok(asked) => asked,
         Err(reason) => return refused(&reason),
     };
-    let cx =
-        Context { now, records: &view.records, base: &base.url, issuer: &issuer, ip: &peer.ip, entropy: &*app.entropy };
+    let cx = Context {
+        now,
+        records: &view.records,
+        base: &base.url,
+        issuer: &issuer,
+        ip: &peer.ip,
+        entropy: &*app.entropy,
+        resources: &[],
+    };
     match answer(&app, &view, &cx, &asked).await {
         Ok(document) => {
             let document = document.unwrap_or_else(|| law::INACTIVE.to_vec());

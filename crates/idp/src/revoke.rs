@@ -55,8 +55,15 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         Ok(asked) => asked,
         Err(refusal) => return refused(headers, &refusal.reason, &token::readers(&view, &refusal)),
     };
-    let cx =
-        Context { now, records: &view.records, base: &base.url, issuer: &issuer, ip: &peer.ip, entropy: &*app.entropy };
+    let cx = Context {
+        now,
+        records: &view.records,
+        base: &base.url,
+        issuer: &issuer,
+        ip: &peer.ip,
+        entropy: &*app.entropy,
+        resources: &[],
+    };
     let allowed = Allowed::of(asked.client);
     match revoke(&app, &view, &cx, &asked).await {
         Ok(()) => done(&app, &view, headers, &allowed),

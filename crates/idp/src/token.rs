@@ -160,8 +160,9 @@ impl Call<'_> {
         self.grant(&view, opened, progress).await
     }
 
-    async fn grant(&self, view: &Arc<RealmView>, opened: Opened<'_>, progress: &mut Progress) -> Tried {
+    async fn grant(&self, view: &Arc<RealmView>, mut opened: Opened<'_>, progress: &mut Progress) -> Tried {
         let issuer = self.base.issuer(&view.records.realm.name);
+        let resources = std::mem::take(&mut opened.resources);
         let cx = Context {
             now: self.now,
             records: &view.records,
@@ -169,6 +170,7 @@ impl Call<'_> {
             issuer: &issuer,
             ip: &self.peer.ip,
             entropy: &*self.app.entropy,
+            resources: &resources,
         };
         let allowed = Allowed::of(opened.client.client());
         match mint::prepare(self.app, view, opened.client.client()).await {

@@ -153,6 +153,7 @@ impl Server {
                 acr: Some("1".to_owned()),
                 browser: true,
                 auth_time: None,
+                resources: vec![],
             },
             challenge: Some(CodeChallenge { challenge: CHALLENGE.to_owned(), method: ChallengeMethod::S256 }),
             dpop_jkt: None,

@@ -288,6 +288,7 @@ pub(crate) fn grant(scope: &str) -> Grant {
         acr: Some("1".to_owned()),
         browser: true,
         auth_time: None,
+        resources: vec![],
     }
 }
 

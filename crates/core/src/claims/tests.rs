@@ -330,7 +330,7 @@ fn older_files_without_the_newer_switches_keep_their_meaning() {
 
 #[test]
 fn a_refresh_token_is_made_of_its_facts_alone() {
-    let make = |reuse_id| {
+    let make = |reuse_id, resources: &[String]| {
         let facts = RefreshFacts {
             stamp: STAMP,
             issuer: fixture::ISSUER,
@@ -340,15 +340,17 @@ fn a_refresh_token_is_made_of_its_facts_alone() {
             offline: false,
             scope: "openid basic email",
             reuse_id,
+            resources,
         };
         String::from_utf8(tokens::refresh(&facts)).unwrap()
     };
     assert_eq!(
-        make(None),
+        make(None, &[]),
         r#"{"exp":1300,"iat":1000,"jti":"onrtac:x","iss":"https://login.test/realms/acme","aud":"https://login.test/realms/acme","sub":"user-alice","typ":"Refresh","azp":"web","sid":"session-1","scope":"openid basic email"}"#
     );
-    assert_eq!(make(Some("f")), make(Some("f")));
-    assert!(make(Some("f")).ends_with(r#","reuse_id":"f"}"#));
+    assert_eq!(make(Some("f"), &[]), make(Some("f"), &[]));
+    assert!(make(Some("f"), &[]).ends_with(r#","reuse_id":"f"}"#));
+    assert!(make(None, &["https://a.test/".to_owned()]).ends_with(r#","resource":["https://a.test/"]}"#));
 }
 
 #[test]

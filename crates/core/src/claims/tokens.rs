@@ -4,9 +4,15 @@ use serde_json::Value;
 
 use super::{Facts, Target, gather};
 use crate::json::Object;
+use crate::oauth::resource;
+use crate::realm::Profile;
 
 /// Client attribute: `bearer` instead of `Bearer`, in the answer and in the token.
 pub const LOWER_CASE_ATTRIBUTE: &str = "token.response.type.bearer.lower-case";
+
+/// Client attribute: access tokens are those of RFC 9068 (`typ` `at+jwt` in the header; Keycloak 26.4). In a strict realm they also
+/// have the claims that RFC 9068 §2.2 requires and Keycloak leaves out: `client_id`, and an `aud` always.
+pub const AT_JWT_ATTRIBUTE: &str = "access.token.header.type.rfc9068";
 
 /// `typ` and `token_type` of a client's bearer tokens.
 #[must_use]
@@ -58,12 +64,23 @@ pub fn access(facts: &Facts<'_>, stamp: Stamp<'_>) -> AccessPayload {
     let members = &mut claims.members;
     let mut object = Object::new();
     head(&mut object, stamp, members, facts.issuer);
-    object.audience(&claims.audience);
+    let as_rfc_9068 = facts.client.flag(AT_JWT_ATTRIBUTE) && facts.records.realm.profile() == Profile::Strict;
+    // RFC 8707 §2.2: the token is for these and no other, whatever the mappers name.
+    match (facts.grant.resources.as_slice(), facts.audiences) {
+        // RFC 9068 §3: a default where nothing else is named; the issuer's own resource is userinfo.
+        ([], _) if as_rfc_9068 && claims.audience.is_empty() => object.text("aud", facts.issuer),
+        ([], _) => object.audience(&claims.audience),
+        (resources, None) => object.audience(resources),
+        (resources, Some(_)) => object.audience(&[resources, &claims.audience].concat()),
+    }
     if claims.subject {
         object.text("sub", facts.user.id.as_str());
     }
     object.text("typ", bearer_type(facts.client));
     object.text("azp", &facts.client.client_id);
+    if as_rfc_9068 {
+        object.text("client_id", &facts.client.client_id);
+    }
     if let Some(sid) = facts.sid() {
         object.text("sid", sid);
     }
@@ -136,6 +153,8 @@ pub struct RefreshFacts<'a> {
     pub scope: &'a str,
     /// The family, where rotation is on (Keycloak's `reuse_id`).
     pub reuse_id: Option<&'a str>,
+    /// The resources that were granted at first (RFC 8707), where no family knows them.
+    pub resources: &'a [String],
 }
 
 /// The payload of a refresh token.
@@ -156,6 +175,9 @@ pub fn refresh(facts: &RefreshFacts<'_>) -> Vec<u8> {
     object.text("scope", facts.scope);
     if let Some(id) = facts.reuse_id {
         object.text("reuse_id", id);
+    }
+    if !facts.resources.is_empty() {
+        object.value("resource", &facts.resources.into());
     }
     object.end()
 }
@@ -200,7 +222,7 @@ pub struct IntrospectionPayload {
 #[must_use]
 pub fn introspection(facts: &Facts<'_>, token: &Introspected<'_>) -> IntrospectionPayload {
     let mut claims = gather(facts, Target::Introspection);
-    let audience = audience(token, &claims);
+    let audience = audience(facts, token, &claims);
     let members = &mut claims.members;
     // RFC 7662 §2.2: these four are the server's own word.
     for name in ["client_id", "username", "token_type", "active"] {
@@ -233,7 +255,7 @@ pub fn introspection(facts: &Facts<'_>, token: &Introspected<'_>) -> Introspecti
 #[must_use]
 pub fn introspection_of_party(facts: &Facts<'_>, token: &Introspected<'_>) -> IntrospectionPayload {
     let mut claims = gather(facts, Target::Introspection);
-    let audience = audience(token, &claims);
+    let audience = audience(facts, token, &claims);
     let mut object = Object::new();
     expiry(&mut object, token.stamp);
     object.int("iat", token.stamp.issued_at);
@@ -245,9 +267,12 @@ pub fn introspection_of_party(facts: &Facts<'_>, token: &Introspected<'_>) -> In
     IntrospectionPayload { json: object.end(), audience }
 }
 
-/// The token's own audiences, then those the mappers add.
-fn audience(token: &Introspected<'_>, claims: &super::Claims) -> Vec<String> {
+/// The token's own audiences, then those the mappers add; but a token for certain resources is for no other (RFC 8707 §2.2).
+fn audience(facts: &Facts<'_>, token: &Introspected<'_>, claims: &super::Claims) -> Vec<String> {
     let mut all = token.audience.to_vec();
+    if resource::are_resources(facts.client, &all) {
+        return all;
+    }
     for name in &claims.audience {
         if !all.contains(name) {
             all.push(name.clone());

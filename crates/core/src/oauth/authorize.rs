@@ -15,6 +15,7 @@ use super::device::DeviceCall;
 use super::error::Reason;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
+use super::resource;
 use super::response_mode::ResponseMode;
 use super::response_type::ResponseType;
 use crate::client::Client;
@@ -60,6 +61,8 @@ pub struct AuthorizeRequest {
     pub acr_claim: Option<AcrClaim>,
     /// `ui_locales`, in order of preference.
     pub ui_locales: Vec<String>,
+    /// `resource`, sorted (RFC 8707).
+    pub resources: Vec<String>,
     /// RFC 7636.
     pub challenge: Option<CodeChallenge>,
     /// RFC 9449 §10.
@@ -128,6 +131,7 @@ struct Draft<'a> {
     mode: ResponseMode,
     challenge: Option<CodeChallenge>,
     acr_claim: Option<AcrClaim>,
+    resources: Vec<String>,
     max_age: Option<i64>,
 }
 
@@ -151,6 +155,7 @@ const TABLE: &[(&str, Check, &[Door])] = &[
     ("flow allowed", checks::flow_allowed, &[Authorize, Restart]),
     ("pushed", checks::pushed, &[Authorize, Restart]),
     ("scope", checks::scopes, &[Authorize, Restart]),
+    ("resource", checks::resource, &[Authorize, Restart]),
     ("nonce", checks::nonce, &[Authorize, Restart]),
     ("prompt", checks::prompt, &[Authorize, Restart]),
     ("claims", checks::claims, &[Authorize, Restart]),
@@ -197,6 +202,7 @@ impl<'a> Draft<'a> {
             mode: ResponseMode::Query,
             challenge: None,
             acr_claim: None,
+            resources: Vec::new(),
             max_age: None,
         }
     }
@@ -240,6 +246,7 @@ impl<'a> Draft<'a> {
             acr_values: words("acr_values"),
             acr_claim: self.acr_claim,
             ui_locales: words("ui_locales"),
+            resources: self.resources,
             challenge: self.challenge,
             dpop_jkt: text("dpop_jkt"),
             device: None,
@@ -269,6 +276,9 @@ impl AuthorizeRequest {
         put("acr_values", Some(self.acr_values.join(" ")));
         put("claims", self.acr_claim.as_ref().map(AcrClaim::to_param));
         put("ui_locales", Some(self.ui_locales.join(" ")));
+        for resource in &self.resources {
+            put(resource::PARAMETER, Some(resource.clone()));
+        }
         put("dpop_jkt", self.dpop_jkt.clone());
         if let Some(challenge) = &self.challenge {
             put("code_challenge", Some(challenge.challenge.clone()));

@@ -304,6 +304,7 @@ pub fn entered(
         login_hint: None,
         acr_values: Vec::new(),
         acr_claim: None,
+        resources: Vec::new(),
         ui_locales: Vec::new(),
         challenge: None,
         dpop_jkt: None,

@@ -157,6 +157,8 @@ reasons! {
     InvalidClaims => 400 "invalid_request" "Invalid parameter: claims";
     /// The essential `acr` was not reached (OIDC Core §5.5.1.1; OpenID Connect Core Error Code unmet_authentication_requirements).
     UnmetAuthenticationRequirements => 400 "unmet_authentication_requirements" "Authentication requirements not fulfilled";
+    /// RFC 8707 §2: a `resource` that this client may not name, or that was not granted. At the token endpoint too.
+    InvalidTarget => 400 "invalid_target" "Invalid parameter: resource";
     /// A value over the limit (SE-21).
     ParameterTooLong(name) => 400 "invalid_request" format!("Invalid parameter: {name}");
     /// `prompt=none` and nobody is logged in (OIDC Core §3.1.2.6).

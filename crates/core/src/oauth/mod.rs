@@ -17,6 +17,7 @@ pub mod logout;
 pub mod params;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod resource;
 pub mod response_mode;
 pub mod response_type;
 pub mod revoke;

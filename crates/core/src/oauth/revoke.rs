@@ -222,6 +222,7 @@ mod tests {
             issuer: ISSUER,
             ip: "127.0.0.1",
             entropy: &entropy,
+            resources: &[],
         };
         let session = fixture::session(NOW - 100);
         let claims = |azp: &str, iat: i64, iss: &str| RefreshClaims {

@@ -101,6 +101,8 @@ pub struct Context<'a> {
     pub ip: &'a str,
     /// Random bytes.
     pub entropy: &'a dyn Entropy,
+    /// The resources that the request names (RFC 8707).
+    pub resources: &'a [String],
 }
 
 /// What a grant decided. The plan is applied before the answer is sent, also when it refuses.

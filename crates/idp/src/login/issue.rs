@@ -229,6 +229,7 @@ pub(super) fn grant(
         acr: Some(level::name(records, client, Some(request), level)),
         browser: true,
         auth_time: Some(session.auth_time),
+        resources: request.resources.clone(),
     }
 }
 

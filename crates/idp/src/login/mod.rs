@@ -91,6 +91,7 @@ impl Cx<'_> {
             issuer,
             ip: &self.peer.ip,
             entropy: self.app.entropy.as_ref(),
+            resources: &[],
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Signs what was decided. The plan is applied already: if signing fails, a code stays spent (PC-17).
 
-use portcullis_core::claims::tokens::Hashes;
+use portcullis_core::claims::tokens::{AT_JWT_ATTRIBUTE, Hashes};
 use portcullis_core::client::Client;
 use portcullis_core::entropy::uuid;
 use portcullis_core::oauth::error::Reason;
@@ -13,7 +13,6 @@ use crate::state::{App, RealmView};
 
 const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
 const ID_ALGORITHM: &str = "id.token.signed.response.alg";
-const AT_JWT: &str = "access.token.header.type.rfc9068";
 
 /// Lets the tokens live although a cut-off of the same second names their user, or their client in their session. Asked after the
 /// plan was applied, so that a cut-off that came in between is seen.
@@ -108,7 +107,7 @@ pub(crate) async fn logout_token(
 
 /// RFC 9068 §2.1 where the client asks for it.
 fn access_type(client: &Client) -> &'static str {
-    if client.flag(AT_JWT) { "at+jwt" } else { "JWT" }
+    if client.flag(AT_JWT_ATTRIBUTE) { "at+jwt" } else { "JWT" }
 }
 
 async fn sign(app: &App, key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {

@@ -169,6 +169,7 @@ pub(crate) fn client_session(session: &str, client: &str) -> ClientSession {
             acr: Some("1".to_owned()),
             browser: true,
             auth_time: Some(1000),
+            resources: vec!["https://api.test/".to_owned()],
         },
         last_refresh: 1001,
     }

@@ -29,6 +29,7 @@ mod pkce;
 mod properties;
 mod races;
 mod refresh;
+mod resources;
 mod revoke;
 mod services;
 mod shapes;

@@ -20,6 +20,7 @@ pub(crate) fn request() -> AuthorizeRequest {
         max_age: None,
         login_hint: None,
         acr_claim: None,
+        resources: vec![],
         acr_values: vec![],
         ui_locales: vec![],
         challenge: None,

@@ -4,6 +4,7 @@ use super::{AcrClaim, Draft, MAX_SCOPES, MAX_VALUE};
 use crate::login::level;
 use crate::oauth::error::Reason;
 use crate::oauth::pkce;
+use crate::oauth::resource;
 use crate::oauth::response_mode::ResponseMode;
 use crate::oauth::response_type::ResponseType;
 use crate::oauth::scope;
@@ -100,9 +101,13 @@ pub(super) fn response_mode_word(draft: &mut Draft<'_>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// AZ-03: one value each.
+/// AZ-03: one value each, resources aside: they are judged with the client's own.
 pub(super) fn repeated(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
+    if draft.params.repeated_besides(&[resource::PARAMETER]).is_some() {
+        Err(Reason::DuplicatedParameter)
+    } else {
+        Ok(())
+    }
 }
 
 /// AZ-05: known words only, and `none` alone.
@@ -137,6 +142,13 @@ pub(super) fn flow_allowed(draft: &mut Draft<'_>) -> Result<(), Reason> {
     if asked.token && client.flag("dpop.bound.access.tokens") {
         return Err(Reason::UnsupportedResponseType);
     }
+    Ok(())
+}
+
+/// RFC 8707 §2.1 (TE-32).
+pub(super) fn resource(draft: &mut Draft<'_>) -> Result<(), Reason> {
+    let client = draft.client.ok_or(Reason::InvalidRequest)?;
+    draft.resources = resource::asked(draft.records, client, draft.params)?;
     Ok(())
 }
 

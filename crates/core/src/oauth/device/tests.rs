@@ -17,7 +17,15 @@ fn strict() -> serde_json::Value {
 
 fn context<'a>(records: &'a RealmRecords, entropy: &'a Counter) -> Context<'a> {
     let issuer = fixture::ISSUER;
-    Context { now: Now::from_secs(NOW), records, base: "https://login.test", issuer, ip: "127.0.0.1", entropy }
+    Context {
+        now: Now::from_secs(NOW),
+        records,
+        base: "https://login.test",
+        issuer,
+        ip: "127.0.0.1",
+        entropy,
+        resources: &[],
+    }
 }
 
 fn pending(records: &RealmRecords, client: &str) -> DeviceGrant {

@@ -60,7 +60,7 @@ fn give<'a>(cx: &Context<'a>, client: &'a Client, asked: &str, user: &'a User) -
     let mut session = session(cx, client, user);
     // A sessionless token carries the word and it gives nothing (Keycloak 26.4).
     session.offline = keeps && offline::admit(cx, client, user, &scopes)?;
-    let grant = Grant { scope: asked.to_owned(), ..Grant::default() };
+    let grant = Grant { scope: asked.to_owned(), resources: cx.resources.to_vec(), ..Grant::default() };
     let (mut writes, family) = if keeps { stored(cx, client, user, (&session, &grant))? } else { (Vec::new(), None) };
     writes.extend(token::audit(cx, "CLIENT_LOGIN", client, (&user.id, keeps.then_some(&session.id))));
     let scopes = scopes.permitted(cx.records, user);

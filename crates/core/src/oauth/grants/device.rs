@@ -147,6 +147,7 @@ fn give<'a>(
         acr: loaded.client_session.and_then(|c| c.grant.acr.clone()),
         browser: true,
         auth_time: loaded.client_session.and_then(|c| c.grant.auth_time),
+        resources: cx.resources.to_vec(),
     };
     let mut writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),

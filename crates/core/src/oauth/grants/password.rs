@@ -78,7 +78,7 @@ fn give<'a>(
     let asked_scopes = scope::active(cx.records, client, asked.scope);
     let offline = offline::admit(cx, client, user, &asked_scopes)?;
     let session = UserSession { offline, ..UserSession::begun(uuid(cx.entropy).into(), user.id.clone(), cx.ip, now) };
-    let grant = Grant { scope: asked.scope.to_owned(), ..Grant::default() };
+    let grant = Grant { scope: asked.scope.to_owned(), resources: cx.resources.to_vec(), ..Grant::default() };
     let mut writes = vec![
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
         Write::CreateUserSession(realm.id.clone(), session.clone()),

@@ -57,6 +57,9 @@ pub struct RefreshClaims {
     /// `reuse_id`: the family, where rotation was on.
     #[serde(default)]
     pub reuse_id: Option<String>,
+    /// `resource`: what was granted (RFC 8707), where rotation was off.
+    #[serde(default)]
+    pub resource: Vec<String>,
 }
 
 impl RefreshClaims {
@@ -180,7 +183,7 @@ pub fn is_live(cx: &Context<'_>, client: &Client, claims: &RefreshClaims, loaded
 fn granted(claims: &RefreshClaims, lineage: Option<&Lineage>, below: &ClientSession) -> Grant {
     match lineage {
         Some(lineage) => lineage.grant.clone(),
-        None => Grant { scope: claims.scope.clone(), ..below.grant.clone() },
+        None => Grant { scope: claims.scope.clone(), resources: claims.resource.clone(), ..below.grant.clone() },
     }
 }
 

@@ -8,6 +8,7 @@ use crate::entropy::uuid;
 use crate::ids::KeyId;
 use crate::key::{KeyStatus, RealmKey};
 use crate::oauth::grants::client_credentials;
+use crate::oauth::resource;
 use crate::oauth::scope::ActiveScopes;
 use crate::records::RealmRecords;
 use crate::session::{Grant, UserSession};
@@ -67,6 +68,8 @@ pub struct RefreshStamp {
     pub scope: String,
     /// The family, where rotation is on.
     pub reuse_id: Option<String>,
+    /// The resources that were granted at first; a family knows them itself.
+    pub resources: Vec<String>,
     /// The HMAC key that signs it.
     pub key: KeyId,
 }
@@ -133,6 +136,7 @@ pub(crate) fn issue<'a>(
             expires_at: family.expires_at,
             scope: all.to_owned(),
             reuse_id: Some(family.reuse_id),
+            resources: Vec::new(),
             key: family.key,
         }),
         None => Some(RefreshStamp {
@@ -147,6 +151,7 @@ pub(crate) fn issue<'a>(
             ),
             scope: all.to_owned(),
             reuse_id: None,
+            resources: to.grant.resources.clone(),
             key: active_hmac(cx.records).ok_or(crate::oauth::error::Reason::Unavailable)?.kid.clone(),
         }),
     };
@@ -157,7 +162,7 @@ pub(crate) fn issue<'a>(
         access_expires_at: session_limits::access_expires_at(&cx.records.realm, to.client, Some(&to.session), now),
         session: to.session,
         transient,
-        grant: to.grant,
+        grant: Grant { resources: resource::narrowed(to.client, &to.grant.resources, cx.resources)?, ..to.grant },
         scopes: scopes.permitted(cx.records, to.user),
         answer_scope: None,
         audiences: None,
@@ -246,6 +251,7 @@ impl Issue<'_> {
             offline: self.session.offline,
             scope: &stamp.scope,
             reuse_id: stamp.reuse_id.as_deref(),
+            resources: &stamp.resources,
         });
         Some((payload, &stamp.key))
     }

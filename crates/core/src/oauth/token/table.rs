@@ -5,6 +5,7 @@ use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::device;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
+use crate::oauth::resource;
 use crate::realm::Profile;
 use crate::records::RealmRecords;
 
@@ -34,12 +35,14 @@ pub struct Refusal {
 }
 
 /// A request whose grant is known and whose client proved who it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Opened<'a> {
     /// Which grant.
     pub grant: GrantType,
     /// Who asks.
     pub client: AuthenticatedClient<'a>,
+    /// The resources it names, sorted (RFC 8707 §2.2).
+    pub resources: Vec<String>,
 }
 
 struct Draft<'a, 'r> {
@@ -48,6 +51,7 @@ struct Draft<'a, 'r> {
     params: &'r Params,
     grant: Option<GrantType>,
     client: Option<AuthenticatedClient<'a>>,
+    resources: Vec<String>,
 }
 
 type Check = fn(&mut Draft<'_, '_>) -> Result<(), Reason>;
@@ -63,6 +67,7 @@ const TABLE: &[(&str, Check, Cors, &[GrantType])] = &[
     ("grant_type", grant_type, Cors::Nobody, ALL),
     ("repeated", repeated, Cors::Any, ALL),
     ("client authentication", authentication, Cors::Any, ALL),
+    ("resource", resource, Cors::Client, ALL),
     ("direct grants", direct_grants, Cors::Client, PASSWORD),
     ("no consent needed", no_consent, Cors::Client, PASSWORD),
     ("device grant", device_grant, Cors::Client, DEVICE),
@@ -82,14 +87,14 @@ pub fn open<'a>(
     proven: &Result<AuthenticatedClient<'a>, Reason>,
     params: &Params,
 ) -> Result<Opened<'a>, Refusal> {
-    let mut draft = Draft { records, proven, params, grant: None, client: None };
+    let mut draft = Draft { records, proven, params, grant: None, client: None, resources: Vec::new() };
     for (_, check, cors, grants) in TABLE {
         if draft.grant.map_or(grants.len() == ALL.len(), |grant| grants.contains(&grant)) {
             check(&mut draft).map_err(|reason| refusal(&draft, reason, *cors))?;
         }
     }
     match (draft.grant, draft.client) {
-        (Some(grant), Some(client)) => Ok(Opened { grant, client }),
+        (Some(grant), Some(client)) => Ok(Opened { grant, client, resources: draft.resources }),
         (None, Some(_)) => Err(refusal(&draft, Reason::UnsupportedGrantType, Cors::Client)),
         (_, None) => Err(refusal(&draft, Reason::UnknownClient, Cors::Any)),
     }
@@ -110,13 +115,21 @@ fn grant_type(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 }
 
 fn repeated(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
-    // RFC 8693 §2.1: an exchange may name several audiences.
-    let several: &[&str] = if draft.grant == Some(GrantType::TokenExchange) { &["audience"] } else { &[] };
+    // RFC 8693 §2.1: an exchange may name several audiences. Resources are judged with the client's own.
+    let exchange = draft.grant == Some(GrantType::TokenExchange);
+    let several: &[&str] = if exchange { &["audience", resource::PARAMETER] } else { &[resource::PARAMETER] };
     if draft.params.repeated_besides(several).is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
 }
 
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     draft.client = Some(draft.proven.clone()?);
+    Ok(())
+}
+
+/// RFC 8707 §2.2 (TE-32), before a code or refresh token is touched.
+fn resource(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
+    let Some(client) = draft.client.map(|c| c.client()) else { return Err(Reason::UnknownClient) };
+    draft.resources = resource::asked(draft.records, client, draft.params)?;
     Ok(())
 }
 

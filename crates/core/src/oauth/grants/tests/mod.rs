@@ -85,6 +85,7 @@ impl World {
             issuer: ISSUER,
             ip: "127.0.0.1",
             entropy: &self.entropy,
+            resources: &[],
         }
     }
 
