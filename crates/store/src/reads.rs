@@ -95,6 +95,11 @@ impl Db {
         self.read(|db| sessions::of_user(db, realm, user))
     }
 
+    /// Some sessions of a realm, offline ones left out, at most `limit`.
+    pub async fn online_sessions(&self, realm: &RealmId, limit: i64) -> Result<Vec<SessionId>, ReadError> {
+        self.read(|db| sessions::online(db, realm, limit))
+    }
+
     /// The client sessions of a user session, oldest first; `last_refresh` is the latest of its own and its lineages'.
     pub async fn client_sessions(&self, realm: &RealmId, session: &SessionId) -> Result<Vec<ClientSession>, ReadError> {
         self.read(|db| sessions::clients_of(db, realm, session))

@@ -11,6 +11,7 @@
 mod caller;
 mod consents;
 mod realms;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -37,6 +38,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/realms/{realm}/", any(realms::one))
         .route("/realms/{realm}/users/{id}/consents", any(consents::list))
         .route("/realms/{realm}/users/{id}/consents/{client}", any(consents::one))
+        .route("/realms/{realm}/users", any(sessions::find_user))
+        .route("/realms/{realm}/users/{id}/sessions", any(sessions::of_user))
+        .route("/realms/{realm}/users/{id}/logout", any(sessions::log_out_user))
+        .route("/realms/{realm}/sessions/{sid}", any(sessions::delete))
+        .route("/realms/{realm}/logout-all", any(sessions::log_out_all))
         .fallback(unknown)
         .layer(DefaultBodyLimit::disable())
 }

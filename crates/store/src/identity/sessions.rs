@@ -40,6 +40,7 @@ statements! {
                (SELECT MAX(l.rotated_at) FROM lineages l WHERE l.realm_id = $1 AND l.session_id = s.id) \
                FROM user_sessions s JOIN user_session_activity a ON a.realm_id = $1 AND a.session_id = s.id \
                WHERE s.realm_id = $1 AND s.user_id = $2 ORDER BY s.started, s.id";
+    ONLINE = "SELECT id FROM user_sessions WHERE realm_id = $1 AND offline = 0 LIMIT $2";
     WITH_CLIENT = "SELECT s.id, s.user_id, s.started, s.auth_time, s.remember_me, s.offline, s.ip_address, s.notes, a.last_seen, \
                    (SELECT MAX(c.last_refresh) FROM client_session_activity c WHERE c.realm_id = $1 AND c.session_id = s.id), \
                    (SELECT MAX(l.rotated_at) FROM lineages l WHERE l.realm_id = $1 AND l.session_id = s.id), \
@@ -181,6 +182,10 @@ pub(crate) fn by_id(db: &dyn Source, realm: &RealmId, session: &SessionId) -> Re
 pub(crate) fn of_user(db: &dyn Source, realm: &RealmId, user: &UserId) -> Result<Vec<UserSession>, ReadError> {
     let rows = db.rows(&OF_USER, values![realm.as_str(), user.as_str()])?;
     rows.into_iter().map(|mut row| user_session(&mut row)).collect()
+}
+
+pub(crate) fn online(db: &dyn Source, realm: &RealmId, limit: i64) -> Result<Vec<SessionId>, ReadError> {
+    db.rows(&ONLINE, values![realm.as_str(), limit])?.into_iter().map(|mut row| row.id(0)).collect()
 }
 
 pub(crate) fn with_client(

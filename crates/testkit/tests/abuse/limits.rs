@@ -31,6 +31,7 @@ const ROUTES: &str = "routes.rs";
 const ADMIN: &str = "admin/mod.rs";
 const LOGIN: &str = "login/mod.rs";
 const ALL: &[&str] = &["GET", "POST", "PUT", "DELETE"];
+const WRITES: &[&str] = &["POST", "PUT", "DELETE"];
 
 /// Every route of the identity provider: a new one must be added here.
 pub(crate) static DOORS: &[Row] = &[
@@ -116,6 +117,11 @@ pub(crate) static DOORS: &[Row] = &[
         Body::Json,
         &["DELETE"],
     ),
+    (ADMIN, "/realms/{realm}/users", "/admin/realms/yard/users?username=bob&exact=true", Body::Unread(401), ALL),
+    (ADMIN, "/realms/{realm}/users/{id}/sessions", "/admin/realms/yard/users/x/sessions", Body::Unread(401), WRITES),
+    (ADMIN, "/realms/{realm}/users/{id}/logout", "/admin/realms/yard/users/x/logout", Body::Unread(401), WRITES),
+    (ADMIN, "/realms/{realm}/sessions/{sid}", "/admin/realms/yard/sessions/x", Body::Unread(401), WRITES),
+    (ADMIN, "/realms/{realm}/logout-all", "/admin/realms/yard/logout-all", Body::Unread(401), WRITES),
 ];
 
 /// Routes that differ from one above by a slash at the end.
@@ -351,7 +357,7 @@ async fn jw_23_one_changed_byte_opens_no_door() -> Result<()> {
         }
     }
     // Below /admin nothing is told to strangers, not even what is not there.
-    let ask = Exchange::get("/admin/realms/yard/users").header("Authorization", "Bearer x");
+    let ask = Exchange::get("/admin/realms/yard/nowhere").header("Authorization", "Bearer x");
     assert_eq!(server.client()?.send(&ask).await?.status, 401);
     Ok(())
 }

@@ -9,10 +9,12 @@
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of an answer fails the test")]
 
+mod admin_sessions;
 mod assertions;
 mod coded;
 mod codes;
 mod devices;
+mod ear;
 mod exchange;
 mod feed;
 mod forge;
@@ -23,6 +25,8 @@ mod introspect;
 mod keys;
 mod lifetimes;
 mod limits;
+mod logout;
+mod logout_messages;
 mod offline;
 mod panics;
 mod pkce;

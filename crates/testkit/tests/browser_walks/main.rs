@@ -13,5 +13,6 @@ mod gallery;
 mod keycloak_js;
 mod login_pages;
 mod login_steps;
+mod logout_pages;
 mod oidc_client_ts;
 mod stage;
