@@ -157,7 +157,7 @@ impl Step for Inquirer {
 }
 
 /// Workers that ask whether a token of a user holds.
-async fn inquirers(base: &str) -> Result<Vec<Inquirer>> {
+pub(crate) async fn inquirers(base: &str) -> Result<Vec<impl Step + use<>>> {
     let form = [
         ("grant_type", "password"),
         ("client_id", "web"),

@@ -11,6 +11,7 @@ pub mod calibrate;
 pub mod drive;
 pub mod guard;
 pub mod realm;
+pub mod revocation;
 pub mod server;
 pub mod store;
 pub mod table;

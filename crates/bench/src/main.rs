@@ -8,7 +8,7 @@ use portcullis_bench::{calibrate, guard, store, table::Table, work};
 /// Measures a release build and prints a table.
 #[derive(Debug, Parser)]
 struct Cli {
-    /// What to measure: start, login, sso, refresh, grant, jwks, guard, store (with --against: jwks, login, sso, refresh, grant,
+    /// What to measure: start, login, sso, refresh, grant, jwks, introspect, revocation, guard, store (with --against: jwks, login, sso, refresh, grant,
     /// introspect); none: all.
     what: Vec<String>,
     /// Seconds of load per row.

@@ -47,6 +47,30 @@ pub fn keycloak() -> String {
     .to_string()
 }
 
+/// Realm `followed`: a client whose tokens are for `api`, and a service account that reads the revocation feed.
+#[must_use]
+pub fn followed() -> String {
+    let mut web = client("web", false, "ES256");
+    if let Some(members) = web.as_object_mut() {
+        let mapper = json!([{
+            "name": "api", "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
+            "config": { "included.custom.audience": "api", "access.token.claim": "true" }
+        }]);
+        members.insert("protocolMappers".to_owned(), mapper);
+    }
+    let mut users = users();
+    users.push(json!({
+        "username": "service-account-follower", "enabled": true, "serviceAccountClientId": "follower",
+        "clientRoles": { "realm-management": ["read-revocations"] }
+    }));
+    json!({
+        "realm": "followed", "enabled": true,
+        "roles": { "realm": [{ "name": "user" }], "client": { "realm-management": [{ "name": "read-revocations" }] } },
+        "clients": [web, service("follower", "ES256")], "users": users
+    })
+    .to_string()
+}
+
 /// Realm `strict`: rotation for public clients, ES256 and RS256 clients.
 #[must_use]
 pub fn strict() -> String {

@@ -29,13 +29,15 @@ pub struct Load {
 type Job = for<'a> fn(&'a Load, &'a mut Table) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// The jobs by name.
-pub const JOBS: [(&str, Job); 6] = [
+pub const JOBS: [(&str, Job); 8] = [
     ("start", |load, table| Box::pin(start(load, table))),
     ("jwks", |load, table| Box::pin(jwks(load, table))),
     ("login", |load, table| Box::pin(login(load, table))),
     ("sso", |load, table| Box::pin(sso(load, table))),
     ("refresh", |load, table| Box::pin(refresh(load, table))),
     ("grant", |load, table| Box::pin(grant(load, table))),
+    ("introspect", |load, table| Box::pin(introspect(load, table))),
+    ("revocation", |load, table| Box::pin(crate::revocation::run(load, table))),
 ];
 
 pub(crate) struct Ground {
@@ -264,5 +266,12 @@ async fn grant(load: &Load, table: &mut Table) -> Result<()> {
         let workers = services(ground.server.base(), client)?;
         drive::run(what, &ground.server, workers, load.seconds, table).await?;
     }
+    Ok(())
+}
+
+async fn introspect(load: &Load, table: &mut Table) -> Result<()> {
+    let ground = ground(load).await?;
+    let workers = crate::against::inquirers(ground.server.base()).await?;
+    drive::run("introspection of a token asked for before", &ground.server, workers, load.seconds, table).await?;
     Ok(())
 }

@@ -101,6 +101,13 @@ pub fn is_client_active(
     now < of_client_session(realm, client, above.offline).ends_at(session.started, session.last_refresh)
 }
 
+/// Until when a client session holds if nobody uses it again: the end of it or of the session above, whichever comes first.
+#[must_use]
+pub fn ends_at(realm: &Realm, client: &Client, above: &UserSession, below: &ClientSession) -> i64 {
+    let own = of_client_session(realm, client, above.offline).ends_at(below.started, below.last_refresh);
+    own.min(of_session(realm, above).ends_at(above.started, above.last_seen))
+}
+
 /// `exp` of an access token: the client's or realm's lifespan, but not past the longest life of the session.
 #[must_use]
 pub fn access_expires_at(realm: &Realm, client: &Client, session: Option<&UserSession>, now: i64) -> i64 {

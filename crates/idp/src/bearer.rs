@@ -70,6 +70,16 @@ pub(crate) async fn verify<'v>(
     now: Now,
 ) -> Result<BearerPrincipal<'v>, Refused> {
     let claims = signed(view, issuer, token, now).ok_or(Refused::Token)?;
+    stand(app, view, claims, now).await
+}
+
+/// Loads who stands behind an access token whose signature, issuer, time and kind hold.
+pub(crate) async fn stand<'v>(
+    app: &App,
+    view: &'v RealmView,
+    claims: Verified,
+    now: Now,
+) -> Result<BearerPrincipal<'v>, Refused> {
     let issued_at = claims.iat().ok_or(Refused::Token)?;
     let client = claims.str("azp").and_then(|id| view.records.client(id)).ok_or(Refused::Token)?;
     if !client.settings.enabled {

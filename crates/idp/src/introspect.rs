@@ -4,8 +4,11 @@
 //! ([`portcullis_core::oauth::introspect`]), whether an access token counts ([`crate::bearer`]).
 //! **Flow** form -> [`law::open`] -> refresh token? else access token -> [`law::may_learn`] -> document or `{"active":false}`.
 
+mod remembered;
+
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
@@ -19,8 +22,12 @@ use portcullis_core::oauth::introspect::{self as law, Asked, Form};
 use portcullis_core::oauth::scope;
 use portcullis_core::oauth::token::Context;
 use portcullis_core::session::{Grant, UserSession};
+use portcullis_core::session_limits;
 use portcullis_core::user::User;
 
+pub use self::remembered::IntrospectionFigures;
+pub(crate) use self::remembered::Remembered;
+use self::remembered::{Document, Of, Until};
 use crate::bearer::{self, Refused};
 use crate::client_auth::{self, Asking, Marked};
 use crate::extract::{self, Arrival};
@@ -63,7 +70,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     };
     match answer(&app, &view, &cx, &asked).await {
         Ok(document) => {
-            let document = document.unwrap_or_else(|| law::INACTIVE.to_vec());
+            let document = document.unwrap_or(Bytes::from_static(law::INACTIVE));
             let mut response = respond::raw_json(StatusCode::OK, document);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
             response
@@ -96,11 +103,22 @@ async fn answer(
     view: &RealmView,
     cx: &Context<'_>,
     asked: &Asked<'_>,
-) -> Result<Option<Vec<u8>>, Unavailable> {
-    match token::refresh_claims(view, asked.token) {
-        Some(claims) => of_refresh_token(app, cx, asked, &claims).await,
-        None => of_access_token(app, view, cx, asked).await,
-    }
+) -> Result<Option<Bytes>, Unavailable> {
+    let of = Of::new(asked.token, asked.form, cx.issuer);
+    let document = match app.introspected.get(&app.db, view, &of, cx.now.secs()) {
+        Some(known) => known,
+        None => match token::refresh_claims(view, asked.token) {
+            Some(claims) => return Ok(of_refresh_token(app, cx, asked, &claims).await?.map(Bytes::from)),
+            None => match of_access_token(app, view, cx, asked).await? {
+                Some((document, until)) => app.introspected.put(&of, until, document),
+                None => return Ok(None),
+            },
+        },
+    };
+    // Not remembered: who asks may be another than the one before.
+    let Some(owner) = cx.records.client_by_uuid(&document.owner) else { return Ok(None) };
+    let told = law::may_learn(cx.records, asked.caller, owner, &document.audience);
+    Ok(told.then(|| document.json.clone()))
 }
 
 async fn of_access_token(
@@ -108,8 +126,12 @@ async fn of_access_token(
     view: &RealmView,
     cx: &Context<'_>,
     asked: &Asked<'_>,
-) -> Result<Option<Vec<u8>>, Unavailable> {
-    let principal = match bearer::verify(app, view, cx.issuer, asked.token, cx.now).await {
+) -> Result<Option<(Document, Until)>, Unavailable> {
+    let Some(claims) = bearer::signed(view, cx.issuer, asked.token, cx.now) else { return Ok(None) };
+    // Before the rows are read: what changes meanwhile is seen the next time.
+    let names = [claims.str("sid"), claims.sub(), claims.jti()];
+    let looked = names.map(|name| app.db.look(name.unwrap_or_default()));
+    let principal = match bearer::stand(app, view, claims, cx.now).await {
         Ok(principal) => principal,
         Err(Refused::Unavailable) => return Err(Unavailable),
         Err(refused) => {
@@ -134,8 +156,18 @@ async fn of_access_token(
         scope: claims.str("scope"),
     };
     let payload = subject.payload(cx, asked.form, &token);
-    let told = law::may_learn(cx.records, asked.caller, principal.client, &payload.audience);
-    Ok(told.then_some(payload.json))
+    let owner = principal.client.id.clone();
+    let document = Document { owner, audience: payload.audience, json: payload.json.into() };
+    let ends_at = match session {
+        // A lightweight token does not name its user, so a change of the user could not be seen.
+        _ if claims.sub().is_none() => i64::MIN,
+        Some((above, below)) => {
+            expires_at.min(session_limits::ends_at(&cx.records.realm, principal.client, above, below))
+        }
+        None => expires_at,
+    };
+    let made_at = cx.now.secs();
+    Ok(Some((document, Until { generation: view.generation, looked, made_at, ends_at })))
 }
 
 async fn of_refresh_token(

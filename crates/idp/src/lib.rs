@@ -43,6 +43,7 @@ use tokio::sync::watch;
 
 pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
+pub use introspect::IntrospectionFigures;
 pub use keys::{BadKey, KeyRing};
 pub use password::{PasswordPool, PoolFigures};
 pub use portcullis_client::door::Reach;
@@ -133,6 +134,12 @@ impl Idp {
     #[must_use]
     pub fn feed_figures(&self) -> FeedFigures {
         self.app.feeds.figures()
+    }
+
+    /// How often introspection gave a document made before.
+    #[must_use]
+    pub fn introspection_figures(&self) -> IntrospectionFigures {
+        self.app.introspected.figures()
     }
 
     /// Ends the streams that would otherwise hold up a stop. Their readers come back to another node, or later.

@@ -14,6 +14,7 @@ use portcullis_store::{Db, Ephemeral};
 use tokio::sync::Mutex;
 
 use crate::backchannel::Outbox;
+use crate::introspect::Remembered;
 use crate::keys::{BadKey, KeyRing};
 use crate::pages::security::BrowserHeaders;
 use crate::pages::{Pages, RealmName};
@@ -67,10 +68,12 @@ pub struct RealmView {
     pub(crate) name: RealmName,
     /// Its headers on pages.
     pub(crate) browser_headers: BrowserHeaders,
+    /// The store's configuration when it was loaded: the same number, the same configuration.
+    pub(crate) generation: u64,
 }
 
 impl RealmView {
-    fn new(records: RealmRecords) -> Result<Self, BadKey> {
+    fn new(records: RealmRecords, generation: u64) -> Result<Self, BadKey> {
         let keys = KeyRing::new(&records)?;
         let settings = &records.realm.settings;
         let name = RealmName::new(
@@ -80,7 +83,7 @@ impl RealmView {
         );
         let browser_headers =
             BrowserHeaders::from_realm(|key| settings.browser_security_headers.get(key).map(String::as_str));
-        Ok(Self { records, keys, name, browser_headers })
+        Ok(Self { records, keys, name, browser_headers, generation })
     }
 
     /// Whether the strict profile is on.
@@ -106,6 +109,7 @@ pub(crate) struct App {
     pub(crate) passwords: PasswordPool,
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) feeds: Feeds,
+    pub(crate) introspected: Remembered,
     pub(crate) outbox: Outbox,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
@@ -134,6 +138,7 @@ impl App {
             passwords,
             signer,
             feeds: Feeds::default(),
+            introspected: Remembered::default(),
             outbox,
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
@@ -160,7 +165,7 @@ impl App {
         let records = self.db.realm_records(name).await.map_err(|_| Unavailable)?;
         let view = match records {
             Some(records) => {
-                let view = RealmView::new(records).map_err(|error| {
+                let view = RealmView::new(records, generation).map_err(|error| {
                     tracing::error!(realm = name, %error, "a realm key cannot be used");
                     Unavailable
                 })?;

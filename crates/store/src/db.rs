@@ -12,6 +12,7 @@ use portcullis_core::plan::{Lane, Plan};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use crate::changes::Looked;
 use crate::clock::Monotonic;
 use crate::error::{ApplyError, OpenError, ReadError};
 use crate::identity;
@@ -242,6 +243,18 @@ impl Db {
     #[must_use]
     pub fn cutoffs_changed(&self) -> watch::Receiver<u64> {
         self.inner.counters.cut.subscribe()
+    }
+
+    /// How a user, session or token of this name stands. Look before its rows are read; see [`Db::unchanged`].
+    #[must_use]
+    pub fn look(&self, name: &str) -> Looked {
+        self.inner.counters.changes.look(name)
+    }
+
+    /// Whether nothing was committed since that could change what follows from its rows. Time is not asked.
+    #[must_use]
+    pub fn unchanged(&self, looked: &Looked) -> bool {
+        self.inner.counters.changes.unchanged(looked)
     }
 
     /// Counters for metrics and measurements.

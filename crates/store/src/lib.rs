@@ -7,6 +7,7 @@
 //! **Flow** `Plan` -> `identity::compile` -> lane -> writer thread (one transaction for many plans, a savepoint each)
 //! -> COMMIT -> answer. Reads go to connections of their own and see what was committed.
 
+mod changes;
 mod clock;
 mod db;
 mod ephemeral;
@@ -23,6 +24,7 @@ mod sqlite;
 mod sweep;
 mod writer;
 
+pub use changes::Looked;
 pub use db::{Db, OpenOptions};
 pub use ephemeral::memory::{Bounds, MemoryEphemeral};
 pub use ephemeral::{Ephemeral, EphemeralError, Key, Kind};

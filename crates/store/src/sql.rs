@@ -231,10 +231,14 @@ pub(crate) struct Place {
     key: String,
 }
 
-#[cfg(test)]
 impl Place {
     pub(crate) const fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// The name of what is changed; empty where the statement names none.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 }
 

@@ -8,6 +8,7 @@ use portcullis_core::ids::RealmId;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use crate::changes::Changes;
 use crate::clock::Monotonic;
 use crate::error::ApplyError;
 use crate::lanes::{Job, Lanes};
@@ -42,6 +43,7 @@ pub(crate) struct Counters {
     /// Plans with cut-offs so far.
     pub(crate) cut: watch::Sender<u64>,
     by_realm: RwLock<HashMap<RealmId, u64>>,
+    pub(crate) changes: Changes,
 }
 
 impl Counters {
@@ -124,13 +126,17 @@ fn answer(jobs: Vec<Job>, outcomes: Vec<sqlite::Outcome>, counters: &Counters) {
             Ok(rows) => {
                 counters.plans.fetch_add(1, Ordering::Relaxed);
                 counters.rows.fetch_add(*rows, Ordering::Relaxed);
+                counters.changes.note(&job.steps);
                 if job.steps.iter().any(|step| step.place.table == Table::CutOffs) {
                     counters.cut.send_modify(|plans| *plans += 1);
                 }
                 counters.configured(job.configured);
             }
             // Perhaps it was written: caches must look again.
-            Err(ApplyError::Unknown) => counters.configured(job.configured),
+            Err(ApplyError::Unknown) => {
+                counters.changes.note(&job.steps);
+                counters.configured(job.configured);
+            }
             Err(ApplyError::Gate(_) | ApplyError::Busy | ApplyError::Storage(_)) => {
                 counters.refused.fetch_add(1, Ordering::Relaxed);
             }

@@ -126,7 +126,7 @@ pub(super) fn end(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId) {
 pub(super) fn end_of_user(out: &mut Compile<'_>, realm: &RealmId, user: &UserId, except: Option<&SessionId>) {
     let except = except.map_or("", SessionId::as_str);
     let params = values![realm.as_str(), user.as_str(), except];
-    out.push(Step::new(Table::UserSessions, Phase::Delete, &END_OF_USER, params));
+    out.push(Step::new(Table::UserSessions, Phase::Delete, &END_OF_USER, params).key(user.as_str()));
 }
 
 pub(super) fn put_client(out: &mut Compile<'_>, realm: &RealmId, session: &ClientSession) -> Result<(), ApplyError> {

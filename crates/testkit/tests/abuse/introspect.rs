@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use portcullis_core::claims::roles;
+use portcullis_core::ending;
 use portcullis_core::time::Clock as _;
 use portcullis_testkit::http1::{Answer, Exchange};
-use portcullis_testkit::server::TestServer;
+use portcullis_testkit::server::{Cluster, Options, TestServer};
 use serde_json::json;
 
 use crate::forge::{self, under, with_member};
 use crate::ground::{
-    House, REALM, TWIN, Tokens, edit_client, edit_realm, edit_user, fault, login, open, open_both, party, records,
-    refresh, registration, tokens,
+    House, REALM, TWIN, Tokens, edit_client, edit_realm, edit_user, fault, furnish, login, open, open_both, party,
+    records, refresh, registration, tokens,
 };
 
 const PATH: &str = "/realms/yard/protocol/openid-connect/token/introspect";
@@ -256,5 +257,112 @@ async fn rfc_7662_2_2_the_answer_follows_what_is_stored_now() -> Result<()> {
     let after = told(&server, &token).await?.json();
     assert!(!after["realm_access"]["roles"].to_string().contains("auditor"), "{after}");
     assert_eq!((&after["client_id"], &after["sub"]), (&json!("web"), &before["sub"]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn te_22_jw_24_what_is_remembered_ends_with_what_it_follows_from() -> Result<()> {
+    for (cause, remembered) in [
+        ("nothing", true),
+        ("another user", true),
+        ("another session", true),
+        ("a refresh", true),
+        ("the token", false),
+        ("the session", false),
+        ("all sessions", false),
+        ("idle", false),
+        ("the user", false),
+        ("the configuration", false),
+        ("a clock set back", false),
+    ] {
+        let server = open(House::Strict).await?;
+        let held = own(&server).await?;
+        let other = own(&server).await?;
+        let first = told(&server, &held.access).await?;
+        assert_eq!(told(&server, &held.access).await?.body, first.body, "the same bytes");
+        let before = server.idp.introspection_figures();
+        assert_eq!((before.remembered, before.made), (1, 1), "{cause}");
+        let now = server.clock.now();
+        let records = records(&server, REALM).await?;
+        let sid = |tokens: &Tokens| forge::claims(&tokens.access).map(|c| c["sid"].as_str().unwrap_or_default().into());
+        let active_still = match cause {
+            "another user" => {
+                edit_user(&server, "bob", |user| user.enabled = false).await?;
+                true
+            }
+            "another session" => {
+                crate::ground::write(&server, ending::session(&records, &sid(&other)?, now)).await?;
+                true
+            }
+            "a refresh" => {
+                tokens(&refresh(&mut party(&server, "web")?, &held.refresh).await?)?;
+                true
+            }
+            "the token" => {
+                let jti = forge::claims(&held.access)?["jti"].as_str().context("jti")?.to_owned();
+                crate::ground::write(&server, vec![ending::token(&records, &jti, None, now)]).await?;
+                false
+            }
+            "the session" => {
+                crate::ground::write(&server, ending::session(&records, &sid(&held)?, now)).await?;
+                false
+            }
+            "all sessions" => {
+                let user = crate::ground::stored_user(&server, "alice").await?.id;
+                crate::ground::write(&server, ending::sessions(&records, &user, &[], None, now)).await?;
+                false
+            }
+            "idle" => {
+                edit_realm(&server, |realm| realm.settings.sso_session_idle_timeout = 100).await?;
+                active(&told(&server, &held.access).await?, "remembered anew");
+                server.clock.advance(Duration::from_secs(100));
+                false
+            }
+            "the user" => {
+                edit_user(&server, "alice", |user| user.email = Some("new@example.test".to_owned())).await?;
+                assert!(told(&server, &held.access).await?.text().contains("new@example.test"));
+                continue;
+            }
+            "the configuration" => {
+                edit_client(&server, "web", |client| client.settings.enabled = true).await?;
+                active(&told(&server, &held.access).await?, cause);
+                assert_eq!(server.idp.introspection_figures().made, 2, "{cause}");
+                continue;
+            }
+            "a clock set back" => {
+                server.clock.shift_secs(-3600);
+                false
+            }
+            _ => true,
+        };
+        let answer = told(&server, &held.access).await?;
+        if active_still {
+            active(&answer, cause)
+        } else {
+            inactive(&answer, cause)
+        }
+        let given = server.idp.introspection_figures().remembered - before.remembered;
+        assert_eq!(given > 0, remembered, "{cause}");
+        // Who may not know is not told because somebody else was.
+        let stranger = [("client_id", "other"), ("client_secret", "other-secret"), ("token", held.access.as_str())];
+        inactive(&ask(&server, &stranger).await?, cause);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn te_22_a_logout_at_another_node_is_seen_at_once() -> Result<()> {
+    let cluster = Cluster::start(2, Options::default()).await?;
+    let (first, second) = (cluster.node(0)?, cluster.node(1)?);
+    furnish(first, House::Strict).await?;
+    let held = own(first).await?;
+    for _ in 0..2 {
+        active(&told(second, &held.access).await?, "before");
+    }
+    let form = [("client_id", "web"), ("client_secret", "web-secret"), ("refresh_token", held.refresh.as_str())];
+    let path = PATH.replace("token/introspect", "logout");
+    assert_eq!(first.client()?.send(&Exchange::form(&path, &form)).await?.status, 204);
+    inactive(&told(second, &held.access).await?, "after");
+    assert_eq!(second.idp.introspection_figures().remembered, 1);
     Ok(())
 }
