@@ -45,7 +45,9 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     if let Some(reason) = crate::token::closed(&view, &cx.peer) {
         return show(&cx, &reason, Some(&params));
     }
-    match authorize::decide(&view.records, &cx.base.url, &params) {
+    let decided = authorize::decide(&view.records, &cx.base.url, &params)
+        .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));
+    match decided {
         Ok(valid) => login::start(&cx, valid).await,
         Err(refusal) => refuse(&cx, refusal, Some(&params)),
     }

@@ -74,6 +74,10 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
     };
     // The account may have gone or been switched off since (AZ-21).
     let Some(user) = at.user.filter(|u| u.enabled && u.id == proof.user) else { return Step::Password };
+    // AZ-11: the request is about somebody else.
+    if at.request.subject.as_ref().is_some_and(|subject| *subject != proof.user) {
+        return Step::Refuse(Reason::LoginRequired);
+    }
     if proof.second_factor_owed {
         return Step::SecondFactor;
     }

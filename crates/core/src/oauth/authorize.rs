@@ -12,7 +12,10 @@ pub use prompt::Prompt;
 use serde::{Deserialize, Serialize};
 
 use super::device::DeviceCall;
+use portcullis_jose::KeySet;
+
 use super::error::Reason;
+use super::logout;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
 use super::resource;
@@ -20,7 +23,7 @@ use super::response_mode::ResponseMode;
 use super::response_type::ResponseType;
 use crate::client::Client;
 use crate::flow::CodeChallenge;
-use crate::ids::ClientUuid;
+use crate::ids::{ClientUuid, UserId};
 use crate::realm::Profile;
 use crate::records::RealmRecords;
 
@@ -67,6 +70,9 @@ pub struct AuthorizeRequest {
     pub challenge: Option<CodeChallenge>,
     /// RFC 9449 §10.
     pub dpop_jkt: Option<String>,
+    /// Whom a verified `id_token_hint` names (strict realms): nobody else is logged in by this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<UserId>,
     /// The device grant that this login is about (RFC 8628 §3.3): its end is an approval, not a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceCall>,
@@ -90,6 +96,34 @@ impl ValidAuthorize {
     #[must_use]
     pub fn redirect(&self) -> &MatchedRedirectUri {
         &self.redirect
+    }
+
+    /// Reads `id_token_hint` (OIDC Core §3.1.2.1; AZ-11): an ID token of this realm for this client, expired or not. It logs nobody in.
+    /// Keycloak 26.4 ignores it, and so does a keycloak realm.
+    ///
+    /// # Errors
+    /// A hint of anything else.
+    pub fn hinted(
+        mut self,
+        records: &RealmRecords,
+        params: &Params,
+        keys: &KeySet,
+        issuer: &str,
+    ) -> Result<Self, Refusal> {
+        let strict = records.realm.profile() == Profile::Strict;
+        let Some(token) = params.get("id_token_hint").filter(|_| strict) else { return Ok(self) };
+        match logout::read_hint(token, keys, issuer).filter(|hint| hint.client_id == self.request.client_id) {
+            Some(hint) => {
+                self.request.subject = Some(hint.user.as_str().into());
+                Ok(self)
+            }
+            None => Err(Refusal::Redirect {
+                to: self.redirect,
+                mode: self.request.response_mode,
+                state: self.request.state,
+                reason: Reason::InvalidIdTokenHint,
+            }),
+        }
     }
 }
 
@@ -179,7 +213,9 @@ pub fn revalidate(records: &RealmRecords, base: &str, request: &AuthorizeRequest
     if request.device.is_some() {
         return Err(Refusal::Page(Reason::InvalidRequest));
     }
-    run(records, base, &request.to_params(), Door::Restart)
+    let mut valid = run(records, base, &request.to_params(), Door::Restart)?;
+    valid.request.subject.clone_from(&request.subject);
+    Ok(valid)
 }
 
 fn run(records: &RealmRecords, base: &str, params: &Params, door: Door) -> Result<ValidAuthorize, Refusal> {
@@ -249,6 +285,7 @@ impl<'a> Draft<'a> {
             resources: self.resources,
             challenge: self.challenge,
             dpop_jkt: text("dpop_jkt"),
+            subject: None,
             device: None,
         };
         Ok(ValidAuthorize { request, redirect })

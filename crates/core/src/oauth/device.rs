@@ -308,6 +308,7 @@ pub fn entered(
         ui_locales: Vec::new(),
         challenge: None,
         dpop_jkt: None,
+        subject: None,
         device: Some(call),
     })
 }

@@ -159,6 +159,8 @@ reasons! {
     UnmetAuthenticationRequirements => 400 "unmet_authentication_requirements" "Authentication requirements not fulfilled";
     /// RFC 8707 §2: a `resource` that this client may not name, or that was not granted. At the token endpoint too.
     InvalidTarget => 400 "invalid_target" "Invalid parameter: resource";
+    /// `id_token_hint` is no ID token of this realm for this client.
+    InvalidIdTokenHint => 400 "invalid_request" "Invalid parameter: id_token_hint";
     /// A value over the limit (SE-21).
     ParameterTooLong(name) => 400 "invalid_request" format!("Invalid parameter: {name}");
     /// `prompt=none` and nobody is logged in (OIDC Core §3.1.2.6).

@@ -174,7 +174,7 @@ pub fn consent(valid: &ValidLogout<'_>, browser: Option<&SessionId>) -> Consent 
 }
 
 /// An ID token that we signed, of any age.
-fn read_hint(token: &str, keys: &KeySet, issuer: &str) -> Option<Hint> {
+pub(super) fn read_hint(token: &str, keys: &KeySet, issuer: &str) -> Option<Hint> {
     let claims = signed(token, keys, issuer)?;
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("typ") != Some("ID") {

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_testkit::golden::Page;
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::rp::parameter;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stage::{
     Browser, CALLBACK, Outcome, PROFILES, REALM, Stage, action, assert_nothing_made, claims, edited, outcome, part,
@@ -299,5 +299,54 @@ async fn az_29_form_post_checks_the_address_and_escapes_every_value() -> Result<
         assert!(policies.iter().any(|p| p.contains("default-src 'none'") && p.contains("script-src 'sha256-")));
         assert!(!policies.iter().any(|p| p.contains("unsafe-inline")), "{policies:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn az_11_a_hint_logs_nobody_in_and_nobody_else() -> Result<()> {
+    let stage = Stage::of(true).await?;
+    let mut bob = stage.browser()?;
+    let of_bob = bob.enter("bob").await?;
+    let mut alice = stage.browser()?;
+    let of_alice = alice.enter("alice").await?;
+    let mut elsewhere = alice.at_client("second")?;
+    let signed_on = elsewhere.ask(&[]).await?;
+    let of_second = elsewhere.tokens(&signed_on).await?;
+    let hint = |tokens: &Value| text(tokens, "id_token").to_owned();
+    let (own, other, foreign) = (hint(&of_alice), hint(&of_bob), hint(&of_second));
+    let (head, tail) = own.rsplit_once('.').context("a token")?;
+    let unsigned =
+        format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), head.split('.').nth(1).context("claims")?);
+    let forged = format!("{head}.{}", tail.chars().rev().collect::<String>());
+    let access = text(&of_alice, "access_token").to_owned();
+    let error = |text: &str| Outcome::Error(text.to_owned());
+    let none = ("prompt", Some("none"));
+    for bad in [&forged, &unsigned, &foreign, &access, "x"] {
+        for browser in [&mut alice, &mut stage.browser()?] {
+            let answer = browser.ask(&[none, ("id_token_hint", Some(bad))]).await?;
+            assert_eq!(outcome(&answer), error("invalid_request"), "{bad:.40}");
+            let answer = browser.ask(&[("id_token_hint", Some(bad))]).await?;
+            assert_eq!(outcome(&answer), error("invalid_request"), "{bad:.40}");
+        }
+    }
+    // Another user's: not by the session, not by a login.
+    assert_eq!(outcome(&alice.ask(&[none, ("id_token_hint", Some(&other))]).await?), error("login_required"));
+    assert_eq!(outcome(&alice.ask(&[("id_token_hint", Some(&other))]).await?), error("login_required"));
+    let mut fresh = stage.browser()?;
+    assert_eq!(
+        outcome(&fresh.ask(&[none, ("id_token_hint", Some(&own))]).await?),
+        error("login_required"),
+        "no session"
+    );
+    let page = fresh.ask(&[("id_token_hint", Some(&own))]).await?;
+    let answer = fresh.submit(&page, "bob", "bob-password").await?;
+    assert_eq!(outcome(&answer), error("login_required"));
+    assert!(!fresh.is_signed_in().await?);
+    // The honest twins, long after the hint's end.
+    stage.server.clock.shift_secs(1000);
+    assert!(matches!(outcome(&alice.ask(&[none, ("id_token_hint", Some(&own))]).await?), Outcome::Code(_)));
+    let mut fresh = stage.browser()?;
+    let page = fresh.ask(&[("id_token_hint", Some(&own))]).await?;
+    assert!(matches!(outcome(&fresh.submit(&page, "alice", "alice-password").await?), Outcome::Code(_)));
     Ok(())
 }

@@ -25,6 +25,7 @@ pub(crate) fn request() -> AuthorizeRequest {
         ui_locales: vec![],
         challenge: None,
         dpop_jkt: None,
+        subject: None,
         device: None,
     }
 }
