@@ -117,6 +117,9 @@ pub struct LoginTab {
     pub notice: Option<Notice>,
     /// The name typed last.
     pub attempted: Option<String>,
+    /// The seed of a device that is being added: sealed, and bound to its user.
+    #[serde(default)]
+    pub seed: Option<String>,
     /// What the consent page showed last.
     #[serde(default)]
     pub shown: Vec<ClientScopeId>,
@@ -358,7 +361,15 @@ impl LoginTab {
     /// At its beginning.
     #[must_use]
     pub fn new(request: AuthorizeRequest, stage: Stage, entropy: &dyn Entropy) -> Self {
-        Self { request, stage, execution: entropy::uuid(entropy), notice: None, attempted: None, shown: Vec::new() }
+        Self {
+            request,
+            stage,
+            execution: entropy::uuid(entropy),
+            notice: None,
+            attempted: None,
+            seed: None,
+            shown: Vec::new(),
+        }
     }
 }
 

@@ -5,8 +5,10 @@
 //! **Flow** the user's credentials -> [`choose`] -> [`judge`] -> the writes of a right code.
 
 mod base32;
+mod enrol;
 mod policy;
 
+pub use enrol::{NewDevice, Terms, enrol, new_seed, uri};
 pub use policy::Policy;
 
 use portcullis_jose::digest::{self, MacHash};

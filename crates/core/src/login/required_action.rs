@@ -8,6 +8,8 @@ use crate::user::User;
 pub enum RequiredAction {
     /// `UPDATE_PASSWORD`: a new password.
     UpdatePassword,
+    /// `CONFIGURE_TOTP`: an authenticator app.
+    ConfigureTotp,
     /// `VERIFY_EMAIL`: a mail with a link.
     VerifyEmail,
     /// Another one of the realm, by its alias. It cannot be done here, so the login ends (it is never jumped over).
@@ -20,6 +22,7 @@ impl RequiredAction {
     pub fn alias(&self) -> &str {
         match self {
             Self::UpdatePassword => "UPDATE_PASSWORD",
+            Self::ConfigureTotp => "CONFIGURE_TOTP",
             Self::VerifyEmail => "VERIFY_EMAIL",
             Self::Other(alias) => alias,
         }
@@ -28,6 +31,7 @@ impl RequiredAction {
     fn of(alias: &str) -> Self {
         match alias {
             "UPDATE_PASSWORD" => Self::UpdatePassword,
+            "CONFIGURE_TOTP" => Self::ConfigureTotp,
             "VERIFY_EMAIL" => Self::VerifyEmail,
             other => Self::Other(other.to_owned()),
         }

@@ -41,6 +41,9 @@ pub(crate) enum Closed {
     Last,
 }
 
+/// The purpose of a restart cookie.
+const RESTART: &str = "KC_RESTART";
+
 /// Seconds of a restart cookie.
 const RESTART_SECONDS: i64 = 12 * 3600;
 
@@ -168,12 +171,8 @@ pub(crate) fn new_browser(cx: &Cx<'_>, jar: &mut HeaderMap, with_hash: bool) -> 
 pub(crate) fn set_restart(cx: &Cx<'_>, jar: &mut HeaderMap, request: &AuthorizeRequest) {
     let expires_at = cx.now.secs() + RESTART_SECONDS;
     let restart = Restart { format: FLOW_FORMAT, expires_at, request: request.clone() };
-    let Some(keys) = secrets(cx.view).next().and_then(restart_key) else { return };
-    let mut nonce = [0; 12];
-    cx.app.entropy.fill(&mut nonce);
     let bytes = serde_json::to_vec(&restart).unwrap_or_default();
-    let Ok(sealed) = keys.seal(&bytes, &restart_context(cx), nonce) else { return };
-    let value = URL_SAFE_NO_PAD.encode(sealed);
+    let Some(value) = seal(cx, RESTART, &bytes) else { return };
     if value.len() <= MAX_RESTART {
         let attributes = Attributes { max_age: None, http_only: true };
         cookies::set(jar, cx.realm_name(), cx.base.secure, cookies::KC_RESTART, &value, attributes);
@@ -182,19 +181,31 @@ pub(crate) fn set_restart(cx: &Cx<'_>, jar: &mut HeaderMap, request: &AuthorizeR
 
 /// The request of the `KC_RESTART` cookie. It is data, not a permission: whoever uses it validates it again (AZ-07).
 pub(crate) fn restart(cx: &Cx<'_>) -> Option<AuthorizeRequest> {
-    let sealed = URL_SAFE_NO_PAD.decode(cookies::get(cx.headers, cookies::KC_RESTART)?).ok()?;
-    let context = restart_context(cx);
-    let open = |secret| restart_key(secret)?.open(&sealed, &context).ok();
-    let bytes = secrets(cx.view).find_map(open)?;
+    let bytes = open_sealed(cx, RESTART, cookies::get(cx.headers, cookies::KC_RESTART)?)?;
     Restart::read(&bytes, cx.now.secs()).map(|restart| restart.request)
 }
 
-fn restart_context(cx: &Cx<'_>) -> Vec<u8> {
-    format!("KC_RESTART\0{}", cx.view.records.realm.id).into_bytes()
+/// Seals a value of this realm for one purpose: text that only [`open_sealed`] with the same purpose reads.
+pub(super) fn seal(cx: &Cx<'_>, purpose: &str, bytes: &[u8]) -> Option<String> {
+    let keys = secrets(cx.view).next().and_then(|secret| sealing(secret, purpose))?;
+    let mut nonce = [0; 12];
+    cx.app.entropy.fill(&mut nonce);
+    keys.seal(bytes, &seal_context(cx, purpose), nonce).ok().map(|sealed| URL_SAFE_NO_PAD.encode(sealed))
 }
 
-fn restart_key(secret: &[u8]) -> Option<SealingKeys> {
-    let key = SealKey::new(1, &digest::hmac_sha256(secret, b"KC_RESTART")).ok()?;
+/// Opens what [`seal`] made, also with the realm's older keys.
+pub(super) fn open_sealed(cx: &Cx<'_>, purpose: &str, text: &str) -> Option<Vec<u8>> {
+    let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let context = seal_context(cx, purpose);
+    secrets(cx.view).find_map(|secret| sealing(secret, purpose)?.open(&sealed, &context).ok())
+}
+
+fn seal_context(cx: &Cx<'_>, purpose: &str) -> Vec<u8> {
+    format!("{purpose}\0{}", cx.view.records.realm.id).into_bytes()
+}
+
+fn sealing(secret: &[u8], purpose: &str) -> Option<SealingKeys> {
+    let key = SealKey::new(1, &digest::hmac_sha256(secret, purpose.as_bytes())).ok()?;
     SealingKeys::new(key, Vec::new()).ok()
 }
 

@@ -8,6 +8,7 @@
 
 mod address;
 mod authenticate;
+mod configure_totp;
 mod consent;
 mod counter;
 mod credentials;

@@ -10,8 +10,8 @@ use portcullis_core::user::User;
 use crate::authorize;
 use crate::pages::security::{self, Policy};
 use crate::pages::{
-    Advice, Alert, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Page, Text,
-    UpdatePasswordPage, UsernameLabel,
+    Advice, Alert, ConfigureTotpPage, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Page,
+    Text, UpdatePasswordPage, UsernameLabel,
 };
 use crate::respond::html::Surroundings;
 use crate::respond::{self, cookies};
@@ -112,6 +112,24 @@ fn remembered_name(cx: &Cx<'_>) -> Option<String> {
     let value = cookies::get(cx.headers, cookies::KEYCLOAK_REMEMBER_ME)?.strip_prefix("username:")?;
     let name = percent_encoding::percent_decode_str(value).decode_utf8().ok()?.into_owned();
     (cx.view.records.realm.settings.remember_me && name.len() <= 255).then_some(name)
+}
+
+/// The page for a new authenticator app.
+pub(super) fn configure_totp(
+    cx: &Cx<'_>,
+    flow: &Flow,
+    login: &LoginTab,
+    code: &Secret,
+    mut page: ConfigureTotpPage,
+) -> Response {
+    let point = Point { session_code: Some(code.expose()), execution: Some(&login.execution) };
+    page.action = address::of(cx, "required-action", point, &flow.tab.id, login);
+    if page.code_error.is_some() || page.label_error.is_some() {
+        page.alert = None;
+    } else if let Some(first) = login.notice {
+        page.alert = Some(notice(first));
+    }
+    around(cx, Some(login)).page(StatusCode::OK, &page)
 }
 
 /// A page of the login.

@@ -18,7 +18,7 @@ use crate::state::{App, Unavailable};
 use super::flows::{self, Flow};
 use super::new_password::{self, Outcome};
 use super::page::{self, PasswordErrors, Say};
-use super::{Cx, Visit, consent, device, steps};
+use super::{Cx, Visit, configure_totp, consent, device, steps};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -55,7 +55,11 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         (RequiredAction::UpdatePassword, Some(code)) if posted && flow.tab.code_matches(code) => {
             update_password(cx, flow, login, &user, &visit.form).await
         }
-        (RequiredAction::UpdatePassword, _) => steps::expired(cx, flow).await,
+        (RequiredAction::ConfigureTotp, None) if !posted => configure_totp::show(cx, flow, &user).await,
+        (RequiredAction::ConfigureTotp, Some(code)) if posted && flow.tab.code_matches(code) => {
+            configure_totp::submit(cx, flow, login, &user, &visit.form).await
+        }
+        (RequiredAction::UpdatePassword | RequiredAction::ConfigureTotp, _) => steps::expired(cx, flow).await,
     }
 }
 

@@ -18,7 +18,7 @@ macro_rules! built_in {
     };
 }
 
-const TEMPLATES: [(&str, &str); 18] = built_in![
+const TEMPLATES: [(&str, &str); 19] = built_in![
     "error.html",
     "fields.html",
     "form-post.html",
@@ -28,6 +28,7 @@ const TEMPLATES: [(&str, &str); 18] = built_in![
     "layout.html",
     "login-oauth-grant.html",
     "login-oauth2-device-verify-user-code.html",
+    "login-config-totp.html",
     "login-otp.html",
     "login-page-expired.html",
     "login-reset-password.html",

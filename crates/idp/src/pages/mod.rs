@@ -22,6 +22,7 @@ mod properties;
 pub mod security;
 mod text;
 mod theme;
+mod totp;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,4 @@ pub use page::{Page, Sample, gallery};
 pub use profile::{ProfileField, RegisterPage, ResetPasswordPage, UpdateProfilePage};
 pub use text::{Alert, Level, Text};
 pub use theme::ThemeError;
+pub use totp::{ConfigureTotpPage, QrCode};

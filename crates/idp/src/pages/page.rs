@@ -4,9 +4,9 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::{
-    ConsentPage, DeviceCodePage, ErrorPage, FormPostPage, FrontChannelLogoutPage, FrontPage, InfoPage, LoginPage,
-    LogoutConfirmPage, OtpPage, PageExpiredPage, RegisterPage, ResetPasswordPage, UpdatePasswordPage,
-    UpdateProfilePage,
+    ConfigureTotpPage, ConsentPage, DeviceCodePage, ErrorPage, FormPostPage, FrontChannelLogoutPage, FrontPage,
+    InfoPage, LoginPage, LogoutConfirmPage, OtpPage, PageExpiredPage, RegisterPage, ResetPasswordPage,
+    UpdatePasswordPage, UpdateProfilePage,
 };
 
 /// A page: a struct whose fields the template reads as `page.field`.
@@ -34,6 +34,7 @@ pub fn gallery() -> Vec<Sample> {
     add::<LoginPage>(&mut all);
     add::<UpdatePasswordPage>(&mut all);
     add::<OtpPage>(&mut all);
+    add::<ConfigureTotpPage>(&mut all);
     add::<ConsentPage>(&mut all);
     add::<DeviceCodePage>(&mut all);
     add::<InfoPage>(&mut all);

@@ -73,3 +73,37 @@ async fn a_person_shows_a_code_and_says_yes() -> Result<()> {
     assert_eq!(person.complaints(&idp.base).await?.iter().filter(|line| line.contains("Refused")).count(), 0);
     person.stand_up().await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_adds_an_app() -> Result<()> {
+    let place = Place::take().await?;
+    let back = format!("{}/back", place.base);
+    let mut realm = realm(&[("orders", &back)]);
+    realm["users"][0]["requiredActions"] = json!(["CONFIGURE_TOTP"]);
+    let idp = Idp::start(&realm).await?;
+    let _site = place.serve(callbacks());
+    let registration = Registration {
+        realm: "walk".to_owned(),
+        client_id: "orders".to_owned(),
+        client_secret: None,
+        redirect_uri: back,
+    };
+    let (party, pkce) = (RelyingParty::new(&idp.base, registration)?, Pkce::new()?);
+    let start = party.authorize_target(&pkce, &[("scope", "openid"), ("state", "s")]);
+    let person = Person::sit_down().await?;
+    person.open(&format!("{}{start}", idp.base)).await?;
+    person.log_in("alice", "alice-password").await?;
+
+    person.see("#kc-totp-secret-qr-code path").await?;
+    person.click("#kc-totp-settings summary").await?;
+    pictures(&person, "app").await?;
+    let key = person.text("#kc-totp-secret-key").await?.replace(' ', "");
+    let data = json!({ "secretEncoding": "BASE32" }).to_string();
+    let app = Generator::parse(&json!({ "value": key }).to_string(), &data).context("a generator")?;
+    person.type_into("#totp", &app.code(idp.server.clock.now().secs() / 30)).await?;
+    person.type_into("#userLabel", "Phone").await?;
+    person.click("#saveTOTPBtn").await?;
+    let came = person.text("#came").await?;
+    assert!(parameter(&format!("?{came}"), "code").is_some(), "{came}");
+    person.stand_up().await
+}

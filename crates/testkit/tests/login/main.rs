@@ -13,6 +13,7 @@ mod authorize_answers;
 mod consent;
 mod counting;
 mod csrf;
+mod enrolment;
 mod enumeration;
 mod front_channel;
 mod load;

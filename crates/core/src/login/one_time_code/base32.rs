@@ -2,6 +2,25 @@
 
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
+/// The text of bytes, without padding.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    let (mut word, mut bits) = (0_u32, 0_u32);
+    let mut out = String::with_capacity(bytes.len().div_ceil(5) * 8);
+    let mut letter = |value: u32| out.extend(ALPHABET.get(value as usize & 31).map(|byte| char::from(*byte)));
+    for byte in bytes {
+        word = (word << 8) | u32::from(*byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            letter(word >> bits);
+        }
+    }
+    if bits > 0 {
+        letter(word << (5 - bits));
+    }
+    out
+}
+
 /// The bytes of a text. Case, blanks and padding are forgiven; anything else is no seed.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() * 5 / 8);
