@@ -47,9 +47,17 @@ struct Fetching {
     last_try: Option<Instant>,
 }
 
+/// Where keys come from.
+enum Source {
+    /// An issuer, whose discovery document names the address.
+    Issuer(String),
+    /// An address.
+    Address(String),
+}
+
 /// The keys of one issuer.
 pub struct IssuerKeys {
-    issuer: String,
+    source: Source,
     door: Door,
     policy: KeyPolicy,
     held: ArcSwapOption<Held>,
@@ -61,13 +69,21 @@ impl IssuerKeys {
     #[must_use]
     pub fn new(issuer: impl Into<String>, door: Door, policy: KeyPolicy) -> Self {
         let fetching = Mutex::new(Fetching { jwks_uri: None, last_try: None });
-        Self { issuer: issuer.into(), door, policy, held: ArcSwapOption::empty(), fetching }
+        Self { source: Source::Issuer(issuer.into()), door, policy, held: ArcSwapOption::empty(), fetching }
     }
 
-    /// The issuer.
+    /// At an address that is known without discovery (a client's `jwks_uri`); nothing is fetched yet.
+    #[must_use]
+    pub fn at(address: impl Into<String>, door: Door, policy: KeyPolicy) -> Self {
+        Self { source: Source::Address(address.into()), ..Self::new("", door, policy) }
+    }
+
+    /// The issuer, or the address.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        match &self.source {
+            Source::Issuer(name) | Source::Address(name) => name,
+        }
     }
 
     /// The keys at hand, without waiting. `None` before the first fetch and when they are too old to be believed.
@@ -107,7 +123,7 @@ impl IssuerKeys {
             }
             Err(error) => {
                 // DS-11: a failed or empty answer never wipes keys that were good.
-                tracing::warn!(issuer = self.issuer, %error, "keys cannot be fetched");
+                tracing::warn!(issuer = self.issuer(), %error, "keys cannot be fetched");
                 fetching.jwks_uri = None;
                 self.at_hand().ok_or(NoKeys)
             }
@@ -119,9 +135,10 @@ impl IssuerKeys {
     }
 
     async fn fetch(&self, fetching: &mut Fetching) -> Result<KeySet, CallError> {
-        let uri = match fetching.jwks_uri.take() {
-            Some(uri) => uri,
-            None => Metadata::fetch(&self.door, &self.issuer).await?.jwks_uri,
+        let uri = match (&self.source, fetching.jwks_uri.take()) {
+            (Source::Address(address), _) => address.clone(),
+            (Source::Issuer(_), Some(uri)) => uri,
+            (Source::Issuer(issuer), None) => Metadata::fetch(&self.door, issuer).await?.jwks_uri,
         };
         let body = self.door.get(&uri).await?;
         let failed = |cause: String| CallError::Failed { url: uri.clone(), cause };

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portcullis_client::door::{Door, Reach};
+use portcullis_client::door::{Door, Reach, SystemNames};
 use portcullis_core::ids::RealmId;
 use portcullis_core::oauth::backchannel::{self, Outcome};
 use portcullis_core::pending::LogoutDelivery;
@@ -45,6 +45,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(6);
 pub(crate) struct Outbox {
     door: OnceLock<Option<Door>>,
     reach: Reach,
+    allowed: Vec<String>,
     woken: Notify,
     realms: Mutex<BTreeMap<RealmId, String>>,
     hosts: Mutex<HashMap<String, Host>>,
@@ -57,8 +58,15 @@ struct Host {
 }
 
 impl Outbox {
-    pub(crate) fn new(reach: Reach) -> Self {
-        Self { door: OnceLock::new(), reach, woken: Notify::new(), realms: Mutex::default(), hosts: Mutex::default() }
+    pub(crate) fn new(reach: Reach, allowed: Vec<String>) -> Self {
+        Self {
+            door: OnceLock::new(),
+            reach,
+            allowed,
+            woken: Notify::new(),
+            realms: Mutex::default(),
+            hosts: Mutex::default(),
+        }
     }
 
     /// There are new rows of a realm.
@@ -73,7 +81,7 @@ impl Outbox {
 
     fn door(&self) -> Option<&Door> {
         let open = || {
-            let door = Door::new(self.reach);
+            let door = Door::with(self.reach, &self.allowed, Arc::new(SystemNames));
             door.inspect_err(|error| tracing::error!(%error, "no logout message can be sent")).ok()
         };
         self.door.get_or_init(open).as_ref()

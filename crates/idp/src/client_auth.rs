@@ -1,7 +1,7 @@
 //! Who a request is from: the one way to an [`AuthenticatedClient`], for every endpoint that authenticates clients.
 //!
 //! **Owns** the mark of a client assertion. **Does not own** any rule ([`portcullis_core::oauth::client_auth`]).
-//! **Flow** headers and form -> [`law::authenticate`] -> the mark is written -> the client. No endpoint gets the client before that,
+//! **Flow** headers and form -> [`law::awaited`] (keys to fetch) -> [`law::authenticate`] -> the mark is written -> the client. No endpoint gets the client before that,
 //! so no code or refresh token is touched by an assertion that was used before (TE-07).
 
 use http::HeaderMap;
@@ -42,13 +42,13 @@ pub(crate) async fn authenticate<'v>(
     let headers = asking.headers.get_all(AUTHORIZATION).iter();
     // A header that is no text is no credential; it must not count as absent.
     let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
-    let presented = Presented {
-        authorization: &authorization,
-        params: asking.params,
-        now: asking.now,
-        issuer: asking.issuer,
-        fetched: None,
+    let Asking { params, issuer, now, .. } = asking;
+    let presented = Presented { authorization: &authorization, params, now, issuer, fetched: None };
+    let fetched = match law::awaited(&view.records, &presented) {
+        Some(awaited) => app.client_keys.of(&app.config, &view.records.realm.id, &awaited).await,
+        None => None,
     };
+    let presented = Presented { fetched: fetched.as_ref(), ..presented };
     match law::authenticate(&view.records, &presented)? {
         Proven::Now(client) => Ok(client),
         Proven::Once(once) => mark(app, view, once, marked).await,

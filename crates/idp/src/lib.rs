@@ -10,6 +10,7 @@ mod authorize;
 mod backchannel;
 mod bearer;
 mod client_auth;
+mod client_keys;
 mod device;
 mod ending;
 mod extract;

@@ -14,6 +14,7 @@ use portcullis_store::{Db, Ephemeral};
 use tokio::sync::Mutex;
 
 use crate::backchannel::Outbox;
+use crate::client_keys::ClientKeys;
 use crate::introspect::Remembered;
 use crate::keys::{BadKey, KeyRing};
 use crate::pages::security::BrowserHeaders;
@@ -48,13 +49,22 @@ pub struct IdpConfig {
     pub theme: Option<PathBuf>,
     /// Password hashes at once (one per core).
     pub hash_threads: usize,
-    /// Whom logout messages may reach: clients name their addresses (SS-06).
+    /// Whom logout messages and the fetching of clients' keys may reach: clients name their addresses (SS-02, SS-06).
     pub outbound: Reach,
+    /// Hosts that are reached by name, whatever their address: `host` or `host:port`.
+    pub outbound_hosts: Vec<String>,
 }
 
 impl Default for IdpConfig {
     fn default() -> Self {
-        Self { public_url: None, legacy_auth_prefix: false, theme: None, hash_threads: 2, outbound: Reach::PublicOnly }
+        Self {
+            public_url: None,
+            legacy_auth_prefix: false,
+            theme: None,
+            hash_threads: 2,
+            outbound: Reach::PublicOnly,
+            outbound_hosts: Vec::new(),
+        }
     }
 }
 
@@ -111,6 +121,7 @@ pub(crate) struct App {
     pub(crate) feeds: Feeds,
     pub(crate) introspected: Remembered,
     pub(crate) outbox: Outbox,
+    pub(crate) client_keys: ClientKeys,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
@@ -127,7 +138,7 @@ const MAX_CACHED_REALMS: usize = 1000;
 impl App {
     pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>) -> Self {
         let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
-        let outbox = Outbox::new(deps.config.outbound);
+        let outbox = Outbox::new(deps.config.outbound, deps.config.outbound_hosts.clone());
         Self {
             db: deps.db,
             ephemeral: deps.ephemeral,
@@ -140,6 +151,7 @@ impl App {
             feeds: Feeds::default(),
             introspected: Remembered::default(),
             outbox,
+            client_keys: ClientKeys::new(),
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

@@ -78,6 +78,7 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
         theme: config.idp.theme.clone(),
         hash_threads: if config.idp.hash_threads == 0 { cores() } else { config.idp.hash_threads },
         outbound: if config.outbound.allow_private { Reach::Configured } else { Reach::PublicOnly },
+        outbound_hosts: config.outbound.allow.clone(),
     };
     let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
     let started = start::open(place, idp_config).await?;

@@ -122,12 +122,14 @@ impl<'a> Once<'a> {
 }
 
 /// Keys that must be fetched before a request can be judged.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Awaited<'a> {
     /// Whose.
     pub client: &'a str,
     /// Where (`jwks.url`).
     pub url: &'a str,
+    /// Which, when the assertion says so: keys at hand that have none of this name are too old.
+    pub kid: Option<String>,
 }
 
 /// Which keys an assertion needs that are published elsewhere. Nothing is awaited for a request that is refused anyway.
@@ -136,8 +138,8 @@ pub fn awaited<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Opti
     let claim = claim(records, presented).ok()?;
     let by_key = !claim.client.is_public() && claim.client.settings.client_authenticator_type == assertion::BY_KEY;
     let url = keys::address(claim.client).filter(|_| by_key)?;
-    assertion::is_plausible(claim.client, presented.params)
-        .then_some(Awaited { client: claim.client.client_id.as_str(), url })
+    let header = assertion::plausible(claim.client, presented.params)?;
+    Some(Awaited { client: claim.client.client_id.as_str(), url, kid: header.kid })
 }
 
 /// Authenticates the client of a request.

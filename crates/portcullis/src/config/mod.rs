@@ -89,6 +89,21 @@ impl Config {
         for (name, proxy) in self.server.trusted_proxies.iter().enumerate() {
             proxy.parse::<crate::listen::Network>().map_err(|e| format!("server.trusted_proxies[{name}]: {e}"))?;
         }
+        for (at, host) in self.outbound.allow.iter().enumerate() {
+            // What a URL makes of it must be the same text, or the entry would never match.
+            let url = url::Url::parse(&format!("https://{host}/")).ok();
+            let same = |url: &url::Url| {
+                let name = url.host_str().unwrap_or_default();
+                let (name, rest) = (name.to_owned(), host.get(name.len()..).unwrap_or_default());
+                host.to_ascii_lowercase().starts_with(&name)
+                    && (rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+            };
+            if !url.as_ref().is_some_and(same) {
+                return Err(format!(
+                    "outbound.allow[{at}]: a host, or a host and a port, for example keys.example.internal:8443"
+                ));
+            }
+        }
         Ok(())
     }
 
@@ -122,6 +137,8 @@ mod tests {
     fn a_small_file_is_enough() {
         let config = Config::parse(GOOD).unwrap();
         assert_eq!(config.public_url(), "https://login.example.com");
+        let hosts = "allow = [\"keys.example.internal\", \"Keys.test:8443\", \"10.0.0.5\", \"[fd00::1]:8443\"]";
+        assert_eq!(Config::parse(&format!("{GOOD}[outbound]\n{hosts}\n")).unwrap().outbound.allow.len(), 4);
     }
 
     #[test]
@@ -138,6 +155,8 @@ mod tests {
             (GOOD.replace("127.0.0.1:8443", "0.0.0.0:8443"), "admin: a server that listens beyond loopback"),
             (GOOD.replace("[storage]", "trusted_proxies = [\"10.0.0.0/99\"]\n[storage]"), "server.trusted_proxies[0]"),
             (format!("{GOOD}[admin]\nlisten = \"0.0.0.0:8081\"\n"), "admin.listen: beyond loopback it needs [tls]"),
+            (format!("{GOOD}[outbound]\nallow = [\"https://keys.test\"]\n"), "outbound.allow[0]: a host"),
+            (format!("{GOOD}[outbound]\nallow = [\"keys.test\", \"keys.test/x\"]\n"), "outbound.allow[1]: a host"),
             (String::new(), "missing field `server`"),
             ("[server".to_owned(), "line 1"),
         ] {

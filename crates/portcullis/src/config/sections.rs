@@ -75,13 +75,16 @@ pub struct IdpSection {
     pub hash_threads: usize,
 }
 
-/// `[outbound]`: calls to addresses that clients name (logout messages).
+/// `[outbound]`: calls to addresses that clients name (logout messages, their keys).
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OutboundSection {
     /// Also reach this machine and private networks, where applications often stand.
     #[serde(default)]
     pub allow_private: bool,
+    /// Hosts that are reached by name, whatever their address: `host` or `host:port`.
+    #[serde(default)]
+    pub allow: Vec<String>,
 }
 
 /// `[admin]`

@@ -28,6 +28,7 @@ mod limits;
 mod logout;
 mod logout_messages;
 mod offline;
+mod outbound;
 mod panics;
 mod pkce;
 mod properties;

@@ -13,8 +13,8 @@
 //! | `jti` | [`Reason::AssertionWithoutId`] |
 
 use portcullis_jose::{
-    Algorithm, AudienceRule, KeySet, Limits, Parsed, Profile as Rules, Reject, TypeRule, Verified, VerifyingKey,
-    digest, jws, jwt, parse_strict,
+    Algorithm, AudienceRule, Header, KeySet, Limits, Parsed, Profile as Rules, Reject, TypeRule, Verified,
+    VerifyingKey, digest, jws, jwt, parse_strict,
 };
 use serde_json::Value;
 
@@ -59,11 +59,11 @@ pub(super) fn subject(params: &Params) -> Option<String> {
     peek(params.get("client_assertion")?).filter(|(issuer, subject)| issuer == subject).map(|(_, subject)| subject)
 }
 
-/// Whether an assertion is worth the fetching of keys: well shaped, about this client, by an asymmetric algorithm.
-pub(super) fn is_plausible(client: &Client, params: &Params) -> bool {
-    let parsed = params.get("client_assertion").and_then(|text| jws::parse(text, &LIMITS).ok());
-    subject(params).is_some_and(|subject| subject == client.client_id)
-        && parsed.is_some_and(|parsed| !parsed.header().alg.is_symmetric())
+/// The header of an assertion that is worth the fetching of keys: well shaped, about this client, by an asymmetric algorithm.
+pub(super) fn plausible(client: &Client, params: &Params) -> Option<Header> {
+    subject(params).filter(|subject| *subject == client.client_id)?;
+    let parsed = jws::parse(params.get("client_assertion")?, &LIMITS).ok()?;
+    Some(parsed.header().clone()).filter(|header| !header.alg.is_symmetric())
 }
 
 /// `iss` and `sub` of whatever looks like a token: also of those that are refused later, so that the refusal has the right name.
