@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::realm::Realm;
 use crate::records::RealmRecords;
 use crate::session::{ClientSession, UserSession};
+use crate::user::User;
 
 /// Idle time and longest life of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,6 +90,12 @@ pub fn is_active(realm: &Realm, session: &UserSession, last_used: i64, now: i64)
     now < of_session(realm, session).ends_at(session.started, last_used)
 }
 
+/// Whether a login began before a not-before of its realm or its user (RT-16): no code, approval or cookie of it counts any more.
+#[must_use]
+pub fn is_cut_off(realm: &Realm, user: &User, session: &UserSession) -> bool {
+    session.started < realm.settings.not_before.max(user.not_before)
+}
+
 /// Whether a client session still holds, the limits of its user session aside.
 #[must_use]
 pub fn is_client_active(
@@ -164,6 +171,19 @@ mod tests {
             [(0, 1799, true), (0, 1800, false), (35_000, 35_999, true), (35_000, 36_000, false)]
         {
             assert_eq!(is_active(&realm, &session, last_used, now), active, "{last_used} {now}");
+        }
+    }
+
+    #[test]
+    fn rt_16_the_later_not_before_cuts_a_login_off() {
+        let mut user = fixture::user();
+        let session = fixture::session(1000);
+        for (of_realm, of_user, cut) in
+            [(0, 0, false), (1000, 1000, false), (1001, 0, true), (0, 1001, true), (900, 1001, true)]
+        {
+            user.not_before = of_user;
+            let realm = fixture::realm(json!({ "notBefore": of_realm }));
+            assert_eq!(is_cut_off(&realm, &user, &session), cut, "{of_realm} {of_user}");
         }
     }
 

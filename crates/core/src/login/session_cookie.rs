@@ -75,7 +75,7 @@ pub fn accepts(
         && user.id == identity.user
         && user.enabled
         && !session.offline
-        && session.started >= cut_off
+        && !session_limits::is_cut_off(realm, user, session)
         && identity.issued_at >= cut_off
         && (!session.remember_me || realm.settings.remember_me)
         && session_limits::is_active(realm, session, last_used, now)

@@ -131,10 +131,13 @@ fn check<'a>(
     if !client.settings.standard_flow_enabled {
         return Err(Reason::CodeFlowOff);
     }
-    if !session_limits::is_active(&cx.records.realm, session, session.last_seen, now) {
+    let realm = &cx.records.realm;
+    if session_limits::is_cut_off(realm, user, session)
+        || !session_limits::is_active(realm, session, session.last_seen, now)
+    {
         return Err(Reason::SessionNotActive);
     }
-    let required = cx.records.realm.profile() == Profile::Strict
+    let required = realm.profile() == Profile::Strict
         || client.attribute("pkce.code.challenge.method").is_some_and(|m| !m.is_empty());
     let _checked = pkce::check(issued.challenge.as_ref(), params.get("code_verifier"), required)?;
     if !consent::still_given(cx.records, client, &issued.grant.scope, loaded.consent) {

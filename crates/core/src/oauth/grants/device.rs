@@ -122,7 +122,10 @@ fn check<'a>(
     if !user.enabled {
         return Err(Reason::UserDisabled);
     }
-    if !session_limits::is_active(&cx.records.realm, session, session.last_seen, now) {
+    let realm = &cx.records.realm;
+    if session_limits::is_cut_off(realm, user, session)
+        || !session_limits::is_active(realm, session, session.last_seen, now)
+    {
         return Err(Reason::SessionNotActive);
     }
     // The approval made it: whoever detached the client since took the approval back.
