@@ -82,7 +82,7 @@ fn client(id: &str, more: &Value) -> Value {
 }
 
 /// A mapper that puts a client into the audience.
-fn audience(client: &str) -> Value {
+pub(crate) fn audience(client: &str) -> Value {
     json!({
         "name": format!("audience {client}"), "protocol": "openid-connect", "protocolMapper": "oidc-audience-mapper",
         "config": { "included.client.audience": client, "access.token.claim": "true" },

@@ -27,6 +27,7 @@ mod lifetimes;
 mod limits;
 mod logout;
 mod logout_messages;
+mod matrix;
 mod offline;
 mod outbound;
 mod panics;
