@@ -56,7 +56,7 @@ async fn te_18_only_a_client_with_the_switch_to_which_the_token_was_meant_exchan
 }
 
 #[tokio::test]
-async fn te_18_neither_a_foreign_audience_nor_another_person_nor_another_issuer() -> Result<()> {
+async fn te_18_te_32_neither_a_foreign_audience_nor_another_person_nor_another_issuer() -> Result<()> {
     for house in House::BOTH {
         let server = open(house).await?;
         let held = held(&server).await?;

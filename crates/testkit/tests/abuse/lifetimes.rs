@@ -12,7 +12,7 @@ use portcullis_testkit::rp::Pkce;
 
 use crate::forge::{self, claims};
 use crate::ground::{
-    House, REALM, edit_client, edit_realm, fault, invalid_grant, login, open, party, realm_id, refresh, refused,
+    BACK, House, REALM, edit_client, edit_realm, fault, invalid_grant, login, open, party, realm_id, refresh, refused,
     tokens, userinfo, write,
 };
 
@@ -134,6 +134,34 @@ async fn jw_27_a_family_survives_a_passive_key_and_not_a_disabled_one() -> Resul
         }
         let new = login(&mut party(&server, "app")?).await?;
         tokens(&refresh(&mut app, &new.refresh).await?)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn p_16_a_hint_past_its_end_still_speaks_for_its_own_session() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        edit_client(&server, "app", |client| {
+            client.settings.attributes.insert("post.logout.redirect.uris".to_owned(), "+".to_owned());
+        })
+        .await?;
+        let (mut app, mut elsewhere) = (party(&server, "app")?, party(&server, "app")?);
+        let (held, other) = (login(&mut app).await?, login(&mut elsewhere).await?);
+        server.clock.advance(Duration::from_secs(1200));
+        let back = BACK.replace(':', "%3A").replace('/', "%2F");
+        let target = |hint: &str| {
+            let path = format!("/realms/{REALM}/protocol/openid-connect/logout");
+            format!("{path}?id_token_hint={hint}&post_logout_redirect_uri={back}")
+        };
+        // The hint of another session of hers: she is asked, and neither session ends.
+        let asked = app.open(&target(&other.id)).await?;
+        assert_eq!((asked.status, asked.header("location")), (200, None), "{house:?}");
+        let live = tokens(&refresh(&mut app, &held.refresh).await?).context("asked, not ended")?;
+        tokens(&refresh(&mut elsewhere, &other.refresh).await?).context("asked, not ended")?;
+        let gone = app.open(&target(&held.id)).await?;
+        assert_eq!((gone.status, gone.header("location")), (302, Some(BACK)), "{house:?} {}", gone.text());
+        refused(&refresh(&mut app, &live.refresh).await?, 400, "invalid_grant", "ended");
     }
     Ok(())
 }

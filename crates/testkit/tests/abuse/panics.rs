@@ -72,6 +72,29 @@ async fn pc_17_a_code_stays_spent_when_signing_fails() -> Result<()> {
 }
 
 #[tokio::test]
+async fn rt_19_a_refresh_that_fails_half_way_leaves_one_live_family() -> Result<()> {
+    for house in House::BOTH {
+        for (hand, status) in [(Hand::Fails, 503), (Hand::Panics, 500)] {
+            let (server, moody) = open(house).await?;
+            let mut app = party(&server, "app")?;
+            let held = login(&mut app).await?;
+            moody.be(hand);
+            // The row moved on; the answer never left.
+            assert_eq!(refresh(&mut app, &held.refresh).await?.status, status, "{house:?} {hand:?}");
+            moody.be(Hand::Steady);
+            let next = tokens(&refresh(&mut app, &held.refresh).await?).context("the same token again")?;
+            let last = tokens(&refresh(&mut app, &next.refresh).await?)?;
+            assert_eq!(userinfo(&server, &last.access).await?.status, 200);
+            if house == House::Strict {
+                refused(&refresh(&mut app, &held.refresh).await?, 400, "invalid_grant", "two generations back");
+                refused(&refresh(&mut app, &last.refresh).await?, 400, "invalid_grant", "and no second family");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn pc_17_a_store_that_is_gone_gives_nothing() -> Result<()> {
     let (server, _) = open(House::Strict).await?;
     let mut app = party(&server, "app")?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use portcullis_core::flow::IssuedCode;
+use portcullis_jose::digest;
 use portcullis_store::Kind;
 use portcullis_testkit::golden::Page;
 use portcullis_testkit::http1::Exchange;
@@ -141,6 +142,34 @@ async fn pc_21_pages_and_redirects_around_codes_leak_no_address() -> Result<()> 
         }
         let cache = answer.header("cache-control").unwrap_or_default();
         assert!(cache.contains("no-store"), "{name}: {cache}");
+    }
+    Ok(())
+}
+
+fn s256(verifier: &str) -> String {
+    digest::base64url_encode(&digest::sha256(verifier.as_bytes()))
+}
+
+#[tokio::test]
+async fn p_03_rfc_7636_4_1_the_shortest_and_the_longest_verifier_of_all_characters_serve() -> Result<()> {
+    let every = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    let longest: String = every.chars().cycle().take(128).collect();
+    let shortest: String = every.chars().rev().take(43).collect();
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let mut app = party(&server, "app")?;
+        for verifier in [shortest.clone(), longest.clone()] {
+            for (sent, good) in [(format!("{verifier}~"), false), (verifier.clone(), true)] {
+                let pkce = Pkce { challenge: s256(&verifier), verifier: sent };
+                let code = app.code(&pkce, &[("scope", "openid")], "alice", "alice-password").await?;
+                let answer = app.exchange(&code, &pkce).await?;
+                if good {
+                    tokens(&answer)?;
+                } else {
+                    refused(&answer, 400, "invalid_grant", &format!("{house:?} {}", pkce.verifier));
+                }
+            }
+        }
     }
     Ok(())
 }
