@@ -51,6 +51,11 @@ impl ServiceAccount {
         }
     }
 
+    /// Forgets the token held: somebody refused it (the issuer's keys or the client's rights have changed).
+    pub async fn forget(&self) {
+        *self.held.lock().await = None;
+    }
+
     /// An access token that holds a while; callers at the same time share one request.
     ///
     /// # Errors

@@ -45,7 +45,13 @@ impl FrameSource for HttpFrames {
             Some((epoch, sequence)) => format!("{}?after={epoch}.{sequence}", self.url),
             None => self.url.clone(),
         };
-        let events = self.door.events(&url, &token).await.map_err(failed)?;
+        let events = match self.door.events(&url, &token).await {
+            Ok(events) => events,
+            Err(error) => {
+                self.account.forget().await;
+                return Err(failed(error));
+            }
+        };
         let next = async |mut events: portcullis_client::Events| events.next().await.map(|event| (event, events));
         Ok(futures_util::stream::unfold(events, next).boxed())
     }
