@@ -16,6 +16,7 @@ use crate::changes::Looked;
 use crate::clock::Monotonic;
 use crate::error::{ApplyError, OpenError, ReadError};
 use crate::identity;
+use crate::known_users::KnownUsers;
 use crate::lanes::{Job, LaneSizes, Lanes};
 use crate::sealing::{Sealer, ServerKeys};
 use crate::sql::{Source, Step, Value};
@@ -80,6 +81,7 @@ struct Inner {
     readers: Readers,
     lanes: Arc<Lanes>,
     counters: Arc<Counters>,
+    users: KnownUsers,
     clock: Monotonic,
     deadline: Duration,
     sealer: Sealer,
@@ -185,6 +187,7 @@ impl Db {
                 readers,
                 lanes,
                 counters,
+                users: KnownUsers::new(),
                 clock,
                 deadline: options.plan_deadline,
                 sealer,
@@ -269,6 +272,15 @@ impl Db {
         if tokio::task::spawn_blocking(move || inner.finish()).await.is_err() {
             tracing::error!("closing the database failed");
         }
+    }
+
+    pub(crate) fn known_users(&self) -> &KnownUsers {
+        &self.inner.users
+    }
+
+    /// Plans so far that removed users or what users have.
+    pub(crate) fn removals(&self) -> u64 {
+        self.inner.counters.removals()
     }
 
     pub(crate) fn sealer(&self) -> &Sealer {

@@ -13,6 +13,7 @@ mod db;
 mod ephemeral;
 mod error;
 mod identity;
+mod known_users;
 mod lanes;
 mod lists;
 mod migrate;

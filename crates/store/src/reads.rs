@@ -11,7 +11,7 @@ use portcullis_core::user::{Credential, User};
 use crate::db::Db;
 use crate::error::ReadError;
 use crate::identity::events::StoredEvent;
-use crate::identity::users::By;
+use crate::identity::users::{By, Known};
 use crate::identity::{
     consents, credentials, cutoffs, events, failures, lineages, realms, records, sessions, users, waiting,
 };
@@ -44,7 +44,7 @@ impl Db {
 
     /// A user with roles and groups.
     pub async fn user(&self, realm: &RealmId, id: &UserId) -> Result<Option<User>, ReadError> {
-        self.read_together(|db| users::one(db, realm, By::Id, id.as_str()))
+        self.known_user(realm, Known::Id, id.as_str())
     }
 
     /// A user by its lower-case login name.
@@ -59,7 +59,7 @@ impl Db {
 
     /// The service account of a client.
     pub async fn service_account(&self, realm: &RealmId, client: &ClientUuid) -> Result<Option<User>, ReadError> {
-        self.read_together(|db| users::one(db, realm, By::ServiceAccountOf, client.as_str()))
+        self.known_user(realm, Known::ServiceAccountOf, client.as_str())
     }
 
     /// Users (service accounts left out) whose username, e-mail or names contain `text`, by username: `max` from `first` on.

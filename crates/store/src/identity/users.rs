@@ -9,6 +9,8 @@ use crate::error::{ApplyError, ReadError};
 use crate::sql::{Phase, Row, Source, Sql, Step, Table, Value, statements, values};
 
 statements! {
+    VERSION = "SELECT id, version FROM users WHERE realm_id = $1 AND id = $2";
+    SERVICE_ACCOUNT_VERSION = "SELECT id, version FROM users WHERE realm_id = $1 AND service_account_client = $2";
     EXPECT = "UPDATE users SET version = version WHERE realm_id = $1 AND id = $2 AND version = $3";
     INSERT = "INSERT INTO users (realm_id, id, username, email, email_key, version, enabled, not_before, service_account_client, search, doc) \
               VALUES ($1, $2, $4, $5, CASE WHEN (SELECT r.duplicate_emails FROM realms r WHERE r.realm_id = $1) = 0 THEN $5 END, \
@@ -33,8 +35,6 @@ statements! {
                    FROM users WHERE realm_id = $1 AND username = $2";
     BY_EMAIL = "SELECT id, username, email, version, enabled, not_before, service_account_client, doc \
                 FROM users WHERE realm_id = $1 AND email = $2 ORDER BY username LIMIT 1";
-    BY_SERVICE_ACCOUNT = "SELECT id, username, email, version, enabled, not_before, service_account_client, doc \
-                          FROM users WHERE realm_id = $1 AND service_account_client = $2 LIMIT 1";
     SEARCH = "SELECT id FROM users WHERE realm_id = $1 AND search LIKE $2 ESCAPE '!' AND service_account_client IS NULL \
               ORDER BY username LIMIT $3 OFFSET $4";
     COUNT = "SELECT COUNT(*) FROM users WHERE realm_id = $1 AND service_account_client IS NULL";
@@ -171,7 +171,6 @@ pub(crate) enum By {
     Id,
     Username,
     Email,
-    ServiceAccountOf,
 }
 
 pub(crate) fn one(db: &dyn Source, realm: &RealmId, by: By, name: &str) -> Result<Option<User>, ReadError> {
@@ -179,9 +178,29 @@ pub(crate) fn one(db: &dyn Source, realm: &RealmId, by: By, name: &str) -> Resul
         By::Id => &BY_ID,
         By::Username => &BY_USERNAME,
         By::Email => &BY_EMAIL,
-        By::ServiceAccountOf => &BY_SERVICE_ACCOUNT,
     };
     db.row(sql, values![realm.as_str(), name])?.map(|row| user(db, realm, row)).transpose()
+}
+
+/// Id and version of one user: whether what is known of it still holds.
+pub(crate) fn version(
+    db: &dyn Source,
+    realm: &RealmId,
+    by: Known,
+    name: &str,
+) -> Result<Option<(UserId, i64)>, ReadError> {
+    let sql = match by {
+        Known::Id => &VERSION,
+        Known::ServiceAccountOf => &SERVICE_ACCOUNT_VERSION,
+    };
+    db.row(sql, values![realm.as_str(), name])?.map(|mut row| Ok((row.id(0)?, row.int(1)?))).transpose()
+}
+
+/// By what a user is looked up whose record is kept.
+#[derive(Clone, Copy)]
+pub(crate) enum Known {
+    Id,
+    ServiceAccountOf,
 }
 
 /// Users whose names contain `text` (service accounts left out), by username.

@@ -41,6 +41,7 @@ macro_rules! on_every_engine {
 on_every_engine! {
     records::a_realm_comes_back_whole,
     records::a_user_comes_back_whole,
+    records::a_user_that_was_read_before_is_never_an_old_one,
     records::an_update_replaces_the_collections,
     records::only_ready_realms_are_seen,
     records::the_same_ids_live_in_two_realms,

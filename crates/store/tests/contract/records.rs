@@ -366,3 +366,27 @@ pub(crate) async fn members_are_listed_in_pages(db: Db) {
     let sessions = db.user_sessions_with(&r, &"c2".into(), all).await.unwrap();
     assert!(sessions.is_empty());
 }
+
+pub(crate) async fn a_user_that_was_read_before_is_never_an_old_one(db: Db) {
+    let r = realm_id("r");
+    write(&db, whole_realm("r")).await.unwrap();
+    let id = UserId::from("u2");
+    let read = async || db.user(&r, &id).await.unwrap();
+    let first = read().await.unwrap();
+    assert_eq!(read().await.unwrap().version, first.version);
+    let mut changed = first.clone();
+    changed.enabled = false;
+    write(&db, vec![Write::UpdateUser(r.clone(), changed)]).await.unwrap();
+    assert!(!read().await.unwrap().enabled);
+    // A role that is removed leaves its users' version as it is.
+    assert!(read().await.unwrap().roles.contains(&"role-a".into()));
+    write(&db, vec![Write::DeleteRole(r.clone(), "role-a".into())]).await.unwrap();
+    assert!(read().await.unwrap().roles.is_empty());
+    write(&db, vec![Write::DeleteUser(r.clone(), id.clone())]).await.unwrap();
+    assert!(read().await.is_none());
+    let mut again = user("u2");
+    again.username = "another".to_owned();
+    again.roles.clear();
+    write(&db, vec![Write::CreateUser(r.clone(), again)]).await.unwrap();
+    assert_eq!(read().await.unwrap().username, "another");
+}
