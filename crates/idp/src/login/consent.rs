@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::{Method, StatusCode};
+use http::Method;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::EventId;
@@ -17,7 +17,6 @@ use portcullis_core::user::User;
 use portcullis_store::ApplyError;
 
 use crate::pages::{ConsentPage, Text};
-use crate::respond;
 use crate::state::{App, Unavailable};
 
 use super::address::{self, Point};
@@ -45,7 +44,8 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         return device::decide(cx, visit, flow, login).await;
     }
     if visit.method != Method::POST {
-        return Ok(respond::generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"));
+        // Keycloak 26.4: nothing is there for who does not post.
+        return Ok(page::not_found().await);
     }
     let user = match login.stage.user() {
         Some(id) => cx.app.db.user(&cx.view.records.realm.id, id).await.map_err(|_| Unavailable)?,

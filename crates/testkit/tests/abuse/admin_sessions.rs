@@ -84,12 +84,13 @@ async fn ad_10_ad_12_sessions_and_users_of_another_realm_are_not_there() -> Resu
         let mut app = party(&server, "app")?;
         let held = login(&mut app).await?;
         let root = admin_token(&server).await?;
-        let alice = stored_user(&server, "alice").await?.id;
+        let (alice, bob) =
+            (stored_user(&server, "alice").await?.id, stored_user(&server, "service-account-service").await?.id);
         let sid = claims(&held.access)?["sid"].as_str().unwrap_or_default().to_owned();
         for (method, path) in [
             ("DELETE", format!("{TWIN}/sessions/{sid}")),
-            ("POST", format!("{TWIN}/users/{alice}/logout")),
-            ("GET", format!("{TWIN}/users/{alice}/sessions")),
+            ("POST", format!("{TWIN}/users/{bob}/logout")),
+            ("GET", format!("{TWIN}/users/{bob}/sessions")),
             ("POST", format!("{REALM}/users/{NOBODY}/logout")),
             ("DELETE", format!("{REALM}/sessions/{NOBODY}")),
             ("POST", format!("no-such-realm/users/{alice}/logout")),
@@ -98,10 +99,10 @@ async fn ad_10_ad_12_sessions_and_users_of_another_realm_are_not_there() -> Resu
         }
         // An administrator of one realm is nobody in the other.
         empower(&server, Some("manage-users")).await?;
-        let bob = tokens(&by_password(&server, "bob").await?)?.access;
-        assert_eq!(ask(&server, &bob, "POST", &format!("{TWIN}/logout-all")).await?.status, 403, "{house:?}");
+        let token = tokens(&by_password(&server, "bob").await?)?.access;
+        assert_eq!(ask(&server, &token, "POST", &format!("{TWIN}/logout-all")).await?.status, 403, "{house:?}");
         assert_eq!(userinfo(&server, &held.access).await?.status, 200, "{house:?}: nothing ended");
-        let listed = ask(&server, &bob, "GET", &format!("{REALM}/users/{alice}/sessions")).await?.json();
+        let listed = ask(&server, &token, "GET", &format!("{REALM}/users/{alice}/sessions")).await?.json();
         assert_eq!((&listed[0]["id"], &listed[0]["username"]), (&json!(sid), &json!("alice")), "{house:?}");
         assert_eq!(listed.as_array().map(Vec::len), Some(1), "{house:?}");
     }
