@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::forge::claims;
 use crate::ground::{
-    House, REALM, TWIN, admin_token, by_password, edit_user, login, login_of, open, open_both, party, realm_id,
-    records, refresh, stored_user, tokens, userinfo,
+    House, REALM, TWIN, admin_token, by_password, edit_user, fault, invalid_grant, login, login_of, open, open_both,
+    party, realm_id, records, refresh, stored_user, tokens, userinfo,
 };
 
 const NOBODY: &str = "11111111-1111-1111-1111-111111111111";
@@ -135,6 +135,21 @@ async fn lo_05_ad_26_an_administrator_ends_everything_and_leaves_a_record() -> R
         let mut again = party(&server, "app")?;
         let fresh = login(&mut again).await?;
         assert_eq!(userinfo(&server, &fresh.access).await?.status, 200, "{house:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rt_21_one_session_ended_of_many_takes_no_other_along() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let (mut first, mut second) = (party(&server, "app")?, party(&server, "app")?);
+        let (ended, kept) = (login(&mut first).await?, login(&mut second).await?);
+        let sid = claims(&ended.access)?["sid"].as_str().context("sid")?.to_owned();
+        let root = admin_token(&server).await?;
+        assert_eq!(ask(&server, &root, "DELETE", &format!("{REALM}/sessions/{sid}")).await?.status, 204, "{house:?}");
+        assert_eq!(fault(&refresh(&mut first, &ended.refresh).await?), invalid_grant(), "{house:?}");
+        tokens(&refresh(&mut second, &kept.refresh).await?).with_context(|| format!("{house:?}: her other session"))?;
     }
     Ok(())
 }
