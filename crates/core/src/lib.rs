@@ -40,6 +40,7 @@ pub mod plan;
 pub mod realm;
 pub mod realm_file;
 pub mod records;
+pub mod refusal;
 pub mod role;
 pub mod scope;
 pub mod secret;

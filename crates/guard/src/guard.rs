@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::response::Response;
+use http::HeaderMap;
 use portcullis_client::NoKeys;
 use portcullis_jose::digest::sha256;
 use portcullis_jose::{KeySet, Profile, Reject, Verified, jws, jwt};
@@ -15,7 +16,7 @@ use crate::cutoffs::Standing;
 use crate::keys::{KeySource, Renewal};
 use crate::layer::GuardLayer;
 use crate::principal::{Principal, Witness};
-use crate::refusal::{Reason, refuse};
+use crate::refusal::{About, Reason, refuse, traceparent};
 
 /// Lets verified callers of one issuer through to one API. Cloning shares everything, the cache too.
 #[derive(Clone)]
@@ -53,8 +54,9 @@ impl Guard {
         GuardLayer { guard: self.clone() }
     }
 
-    pub(crate) fn refuse(&self, reason: Reason) -> Response {
-        refuse(reason, self.0.profile.issuer(), &[], &*self.0.witness.sink)
+    pub(crate) fn refuse(&self, reason: Reason, headers: &HeaderMap) -> Response {
+        let about = About { traceparent: traceparent(headers), ..About::default() };
+        refuse(reason, self.0.profile.issuer(), about, &*self.0.witness.sink)
     }
 
     pub(crate) async fn fetch(&self) -> Result<KeySet, NoKeys> {

@@ -63,7 +63,10 @@ where
                 request.extensions_mut().insert(principal);
                 Either::Left(self.inner.call(request))
             }
-            Verdict::Refuse(reason) => Either::Right(Either::Left(ready(Ok(self.guard.refuse(reason))))),
+            Verdict::Refuse(reason) => {
+                let response = self.guard.refuse(reason, request.headers());
+                Either::Right(Either::Left(ready(Ok(response))))
+            }
             Verdict::Fetch => {
                 let spare = self.inner.clone();
                 // The service that said it was ready must be the one that is called.
@@ -84,7 +87,7 @@ where
         Ok(keys) => credential::bearer(request.headers(), request.uri()).and_then(|t| guard.judge_with(t, &keys)),
     };
     match found {
-        Err(reason) => Ok(guard.refuse(reason)),
+        Err(reason) => Ok(guard.refuse(reason, request.headers())),
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             inner.call(request).await

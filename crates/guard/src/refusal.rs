@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use portcullis_jose::Reject;
 use serde_json::json;
 
@@ -70,22 +70,29 @@ impl Reason {
     /// What was expected and what came instead, for the operator; nothing of the token is in it.
     #[must_use]
     pub fn expected_got(&self) -> String {
-        let fixed = match self {
-            Self::Token(reject) => return reject.expected_got(),
-            Self::NoCredential => "expected a bearer token in Authorization, got none",
-            Self::SeveralCredentials => "expected one credential, got several",
-            Self::NotAnAccessToken => "expected an access token (at+jwt, or claim typ Bearer), got another kind",
-            Self::BoundToKey => "expected a token without cnf, got one that is bound to a key",
-            Self::NoKeys => "expected keys of the issuer, got none",
-            Self::Ended => "expected a token that lives, got one that was cut off",
-            Self::Stale => "expected to know what ended, got nothing from the revocation feed",
-            Self::MissingRole => "expected a role, got a token without it",
-            Self::MissingScope => "expected a scope, got a token without it",
-            Self::LevelTooLow => "expected another acr, got a token of a login with less",
-            Self::LoginTooOld => "expected a recent auth_time, got an older one or none",
-            Self::NoPrincipal => "expected the guard's layer outside, got a request that passed no guard",
+        let (expected, got) = self.facts();
+        format!("expected {expected}, got {got}")
+    }
+
+    /// The two halves of [`Self::expected_got`].
+    #[must_use]
+    pub fn facts(&self) -> (String, &'static str) {
+        let (expected, got) = match self {
+            Self::Token(reject) => return reject.facts(),
+            Self::NoCredential => ("a bearer token in Authorization", "none"),
+            Self::SeveralCredentials => ("one credential", "several"),
+            Self::NotAnAccessToken => ("an access token (at+jwt, or claim typ Bearer)", "another kind"),
+            Self::BoundToKey => ("a token without cnf", "one that is bound to a key"),
+            Self::NoKeys => ("keys of the issuer", "none"),
+            Self::Ended => ("a token that lives", "one that was cut off"),
+            Self::Stale => ("to know what ended", "nothing from the revocation feed"),
+            Self::MissingRole => ("a role", "a token without it"),
+            Self::MissingScope => ("a scope", "a token without it"),
+            Self::LevelTooLow => ("another acr", "a token of a login with less"),
+            Self::LoginTooOld => ("a recent auth_time", "an older one or none"),
+            Self::NoPrincipal => ("the guard's layer outside", "a request that passed no guard"),
         };
-        fixed.to_owned()
+        (expected.to_owned(), got)
     }
 
     /// The status of the answer.
@@ -135,6 +142,29 @@ pub struct Refusal<'a> {
     pub reason: Reason,
     /// The issuer that the guard trusts.
     pub issuer: &'a str,
+    /// The client that a verified token was given to (`azp`), when only a role or scope is missing.
+    pub client: Option<&'a str>,
+    /// The role, scope or level of login that was demanded, when it is missing.
+    pub demanded: Option<&'a str>,
+    /// The request's own `traceparent` as it came: to be linked, never trusted.
+    pub traceparent: Option<&'a str>,
+}
+
+/// What is known of a refused request besides the reason.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct About<'a> {
+    pub(crate) client: Option<&'a str>,
+    pub(crate) demanded: Option<&'a str>,
+    pub(crate) traceparent: Option<&'a str>,
+    /// What a token would have needed (RFC 6750 §3, RFC 9470 §3).
+    pub(crate) needed: &'a [(&'static str, String)],
+}
+
+/// The one `traceparent` of a request.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all("traceparent").iter();
+    let first = all.next()?.to_str().ok()?;
+    all.next().is_none().then_some(first)
 }
 
 /// Takes every refusal: a log, a counter, a ring. It is called inside the request and must not wait.
@@ -154,10 +184,11 @@ impl RefusalSink for LogRefusals {
     }
 }
 
-/// Reports a refusal and makes its answer. `needed` says what a token would have needed (RFC 6750 §3, RFC 9470 §3).
-pub(crate) fn refuse(reason: Reason, issuer: &str, needed: &[(&str, String)], sink: &dyn RefusalSink) -> Response {
+/// Reports a refusal and makes its answer.
+pub(crate) fn refuse(reason: Reason, issuer: &str, about: About<'_>, sink: &dyn RefusalSink) -> Response {
     let trace = trace::new_id();
-    sink.refused(&Refusal { trace: &trace, reason, issuer });
+    let About { client, demanded, traceparent, needed } = about;
+    sink.refused(&Refusal { trace: &trace, reason, issuer, client, demanded, traceparent });
     let mut response = problem(reason, &trace);
     let (status, error, description) = reason.public();
     if !status.is_server_error() {

@@ -20,11 +20,11 @@ use std::task::{Context, Poll};
 
 use axum::response::Response;
 use futures_util::future::{Either, Ready, ready};
-use http::Request;
+use http::{HeaderMap, Request};
 use tower::{Layer, Service};
 
 use crate::principal::Principal;
-use crate::refusal::{Reason, refuse, refuse_unguarded};
+use crate::refusal::{About, Reason, refuse, refuse_unguarded, traceparent};
 
 /// The caller must have this role: a realm role by its name, a client's role as `client:role`.
 #[must_use]
@@ -129,8 +129,8 @@ impl Demand {
         }
     }
 
-    fn refuse(&self, reason: Reason, caller: &Principal) -> Response {
-        let needed = match self {
+    fn refuse(&self, reason: Reason, caller: &Principal, headers: &HeaderMap) -> Response {
+        let needed: Vec<(&'static str, String)> = match self {
             Self::AnyRole(_) | Self::Fresh => vec![],
             Self::AllScopes(names) => vec![("scope", names.join(" "))],
             // RFC 9470 §3: all that the next login must satisfy, so that one is enough.
@@ -139,7 +139,15 @@ impl Demand {
                 acr.into_iter().chain(max_age.map(|age| ("max_age", age.to_string()))).collect()
             }
         };
-        refuse(reason, caller.issuer(), &needed, caller.sink())
+        let demanded = match self {
+            Self::AnyRole(names) => names.join(" or "),
+            Self::AllScopes(_) | Self::Login { .. } | Self::Fresh => {
+                needed.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
+            }
+        };
+        let (client, traceparent) = (caller.client(), traceparent(headers));
+        let about = About { client, demanded: Some(&demanded), traceparent, needed: &needed };
+        refuse(reason, caller.issuer(), about, caller.sink())
     }
 
     fn who(&self) -> String {
@@ -187,7 +195,7 @@ where
         let refusal = match request.extensions().get::<Principal>() {
             None => refuse_unguarded(Reason::NoPrincipal, &self.demand.who()),
             Some(caller) => match self.demand.unmet(caller) {
-                Some(reason) => self.demand.refuse(reason, caller),
+                Some(reason) => self.demand.refuse(reason, caller, request.headers()),
                 None => return Either::Left(self.inner.call(request)),
             },
         };

@@ -13,6 +13,7 @@ use portcullis_core::oauth::authorize::{self, Refusal};
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::response_mode::{self, AuthorizeAnswer, ResponseMode};
+use portcullis_core::refusal::Shown;
 
 use crate::extract::{self, Arrival, Turned};
 use crate::login::{self, Cx};
@@ -21,6 +22,7 @@ use crate::pages::{Advice, Developer, ErrorPage, FormPostPage, Text};
 use crate::respond::html::Surroundings;
 use crate::respond::{self, Shield};
 use crate::state::App;
+use crate::watch::{self, Halt, Why};
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -47,10 +49,12 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     }
     let decided = authorize::decide(&view.records, &cx.base.url, &params)
         .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));
-    match decided {
+    let mut response = match decided {
         Ok(valid) => login::start(&cx, valid).await,
         Err(refusal) => refuse(&cx, refusal, Some(&params)),
-    }
+    };
+    watch::client(&mut response, || params.get("client_id").map(str::to_owned));
+    response
 }
 
 /// Which methods there are; no CORS, because browsers navigate here (Keycloak 26.4).
@@ -76,9 +80,10 @@ pub(crate) fn refuse(cx: &Cx<'_>, refusal: Refusal, params: Option<&Params>) -> 
     match refusal {
         Refusal::Page(reason) => show(cx, &reason, params),
         Refusal::Redirect { to, mode, state, reason } => {
-            tracing::debug!(reason = reason.name(), "authorization refused");
             let iss = cx.base.issuer(&cx.view.records.realm.name);
-            respond_answer(cx, &response_mode::error(to, mode, &reason, state.as_deref(), &iss))
+            let mut response = respond_answer(cx, &response_mode::error(to, mode, &reason, state.as_deref(), &iss));
+            watch::mark(&mut response, &reason);
+            response
         }
     }
 }
@@ -110,13 +115,18 @@ pub(crate) fn show(cx: &Cx<'_>, reason: &Reason, params: Option<&Params>) -> Res
     let wire = reason.wire();
     let status = StatusCode::from_u16(wire.status).unwrap_or(StatusCode::BAD_REQUEST);
     let message = wire.description.unwrap_or(std::borrow::Cow::Borrowed(wire.error)).into_owned();
-    tracing::debug!(reason = reason.name(), "authorization refused on a page");
+    let mut why = Why::from(reason).of_client(params.and_then(|p| p.get("client_id")));
+    if *reason == Reason::InvalidRedirectUri {
+        why = why.received(&Shown::address(params.and_then(|p| p.raw("redirect_uri")).unwrap_or_default()));
+    }
     if wants_json(cx.headers) {
-        return respond::generic_error(status, &message);
+        let mut response = respond::generic_error(status, &message);
+        watch::mark(&mut response, why);
+        return response;
     }
     let locales = params.and_then(|p| p.get("ui_locales")).unwrap_or_default();
     let around = Surroundings::of(cx.app, cx.view, locales.split_whitespace());
-    around.error(status, &ErrorPage::application(Text::plain(message), developer(reason, params)))
+    around.error(status, &ErrorPage::application(Text::plain(message), developer(reason, params)), why)
 }
 
 fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
@@ -135,10 +145,10 @@ fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
 
 fn unknown_realm(app: &App, headers: &HeaderMap) -> Response {
     if !wants_html(headers) {
-        return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist");
+        return respond::unknown_realm();
     }
     let page = ErrorPage::plain(Text::key("pageNotFound")).developer(Developer::new(Advice::Realm));
-    let mut response = Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page);
+    let mut response = Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page, Halt::UnknownRealm);
     // Keycloak 26.4 has no language where it has no realm.
     response.headers_mut().remove(CONTENT_LANGUAGE);
     response

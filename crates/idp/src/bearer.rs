@@ -2,7 +2,7 @@
 //!
 //! | check | else |
 //! |---|---|
-//! | signature by the realm, `iss`, `exp`, `typ` Bearer, not bound to a key | [`Refused::Token`] |
+//! | signature by the realm, `iss`, `exp`, `typ` Bearer, not bound to a key | [`Refused::Token`] with its [`Flaw`] |
 //! | not before realm, client and user | [`Refused::Token`] |
 //! | not revoked (RFC 7009) | [`Refused::Token`] |
 //! | client there and enabled | [`Refused::Token`], [`Refused::ClientDisabled`] |
@@ -17,7 +17,7 @@ use portcullis_core::session::{ClientSession, UserSession};
 use portcullis_core::session_limits;
 use portcullis_core::time::Now;
 use portcullis_core::user::User;
-use portcullis_jose::{Algorithm, AudienceRule, Profile, TypeRule, Verified, jwt};
+use portcullis_jose::{Algorithm, AudienceRule, Profile, Reject, TypeRule, Verified, jwt};
 
 use crate::state::{App, RealmView};
 
@@ -38,7 +38,7 @@ pub(crate) struct BearerPrincipal<'v> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Refused {
     /// It does not verify, or was issued before a not-before.
-    Token,
+    Token(Flaw),
     /// Its client is switched off.
     ClientDisabled,
     /// Its user is switched off.
@@ -49,11 +49,34 @@ pub(crate) enum Refused {
     Unavailable,
 }
 
+/// What is wrong with a token itself. Callers are told one text for all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Flaw {
+    /// It breaks a rule that every token must keep.
+    Rejected(Reject),
+    /// Not an access token.
+    NotBearer,
+    /// Bound to a key.
+    Bound,
+    /// A claim is missing.
+    Incomplete,
+    /// Its client is not there.
+    NoClient,
+    /// Older than a not-before.
+    TooOld,
+    /// Revoked (RFC 7009).
+    Revoked,
+    /// Its subject is not the session's user.
+    AnotherUser,
+    /// Without a session and without a service account.
+    NoServiceAccount,
+}
+
 impl Refused {
     /// Keycloak's `error_description`.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::Token | Self::Unavailable => "Token verification failed",
+            Self::Token(_) | Self::Unavailable => "Token verification failed",
             Self::ClientDisabled => "Client disabled",
             Self::UserDisabled => "User disabled",
             Self::SessionGone => "user_session_not_found",
@@ -69,7 +92,7 @@ pub(crate) async fn verify<'v>(
     token: &str,
     now: Now,
 ) -> Result<BearerPrincipal<'v>, Refused> {
-    let claims = signed(view, issuer, token, now).ok_or(Refused::Token)?;
+    let claims = signed(view, issuer, token, now).map_err(Refused::Token)?;
     stand(app, view, claims, now).await
 }
 
@@ -80,19 +103,19 @@ pub(crate) async fn stand<'v>(
     claims: Verified,
     now: Now,
 ) -> Result<BearerPrincipal<'v>, Refused> {
-    let issued_at = claims.iat().ok_or(Refused::Token)?;
-    let client = claims.str("azp").and_then(|id| view.records.client(id)).ok_or(Refused::Token)?;
+    let issued_at = claims.iat().ok_or(Refused::Token(Flaw::Incomplete))?;
+    let client = claims.str("azp").and_then(|id| view.records.client(id)).ok_or(Refused::Token(Flaw::NoClient))?;
     if !client.settings.enabled {
         return Err(Refused::ClientDisabled);
     }
     let realm = &view.records.realm;
     if issued_at < realm.settings.not_before.max(client.settings.not_before) {
-        return Err(Refused::Token);
+        return Err(Refused::Token(Flaw::TooOld));
     }
     if let Some(jti) = claims.jti() {
         let ended = app.db.cut_off(&realm.id, &Ended::Token(jti.to_owned())).await;
         if ended.map_err(|_| Refused::Unavailable)?.is_some() {
-            return Err(Refused::Token);
+            return Err(Refused::Token(Flaw::Revoked));
         }
     }
     let Some(sid) = claims.str("sid").map(SessionId::from) else {
@@ -110,9 +133,7 @@ pub(crate) async fn stand<'v>(
     if user.service_account_client.is_some() && !client.settings.service_accounts_enabled {
         return Err(Refused::SessionGone);
     }
-    if claims.sub().is_some_and(|sub| sub != user.id.as_str()) || issued_at < user.not_before {
-        return Err(Refused::Token);
-    }
+    whose(&claims, &user)?;
     if user.enabled {
         Ok(BearerPrincipal { user, client, session: Some((session, client_session)), claims })
     } else {
@@ -128,21 +149,31 @@ async fn service_account<'v>(
     claims: Verified,
 ) -> Result<BearerPrincipal<'v>, Refused> {
     if client.is_public() || !client.settings.service_accounts_enabled {
-        return Err(Refused::Token);
+        return Err(Refused::Token(Flaw::NoServiceAccount));
     }
     let realm = &view.records.realm.id;
     let account = app.db.service_account(realm, &client.id).await.map_err(|_| Refused::Unavailable)?;
-    let user = account.ok_or(Refused::Token)?;
-    let fresh = claims.iat().is_some_and(|at| at >= user.not_before);
-    if !fresh || claims.sub().is_some_and(|sub| sub != user.id.as_str()) {
-        return Err(Refused::Token);
-    }
+    let user = account.ok_or(Refused::Token(Flaw::NoServiceAccount))?;
+    whose(&claims, &user)?;
     if user.enabled { Ok(BearerPrincipal { user, client, session: None, claims }) } else { Err(Refused::UserDisabled) }
 }
 
+/// The token is this user's and younger than its not-before.
+fn whose(claims: &Verified, user: &User) -> Result<(), Refused> {
+    if claims.sub().is_some_and(|sub| sub != user.id.as_str()) {
+        return Err(Refused::Token(Flaw::AnotherUser));
+    }
+    let fresh = claims.iat().is_some_and(|at| at >= user.not_before);
+    if fresh { Ok(()) } else { Err(Refused::Token(Flaw::TooOld)) }
+}
+
 /// The claims of an access token of this realm: signature, issuer, time and kind; nothing of the store.
-pub(crate) fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
-    read(view, issuer, token, now).filter(|claims| is_access(claims) && claims.get("cnf").is_none())
+pub(crate) fn signed(view: &RealmView, issuer: &str, token: &str, now: Now) -> Result<Verified, Flaw> {
+    let claims = read(view, issuer, token, now).map_err(Flaw::Rejected)?;
+    if !is_access(&claims) {
+        return Err(Flaw::NotBearer);
+    }
+    if claims.get("cnf").is_some() { Err(Flaw::Bound) } else { Ok(claims) }
 }
 
 /// Whether a token of this realm is an access token, bound to a key or not.
@@ -151,9 +182,9 @@ pub(crate) fn is_access(claims: &Verified) -> bool {
 }
 
 /// The claims of any token of this realm that is signed for others to read: signature, issuer and time.
-pub(crate) fn read(view: &RealmView, issuer: &str, token: &str, now: Now) -> Option<Verified> {
+pub(crate) fn read(view: &RealmView, issuer: &str, token: &str, now: Now) -> Result<Verified, Reject> {
     let algorithms: Vec<Algorithm> = Algorithm::ALL.into_iter().filter(|a| !a.is_symmetric()).collect();
     let typ = TypeRule::one_of(&["JWT", "at+jwt"]);
     let profile = Profile::new(&algorithms, typ, issuer, AudienceRule::Any).expiry_leeway(0);
-    jwt::verify(token, view.keys.verifying(), &profile, now.secs()).ok()
+    jwt::verify(token, view.keys.verifying(), &profile, now.secs())
 }

@@ -30,6 +30,7 @@ use crate::respond::cors::{self, Allowed};
 use crate::respond::html::Surroundings;
 use crate::state::{App, Unavailable};
 use crate::token;
+use crate::watch::{self, Halt};
 
 const METHODS: &str = "POST, OPTIONS";
 const EXPOSED: &str = "Access-Control-Allow-Methods";
@@ -75,7 +76,11 @@ async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let proven = client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await;
     let asked = match law::open(records, &proven, &visit.form) {
         Ok(asked) => asked,
-        Err(refusal) => return Ok(refused(cx, &refusal.reason, &readers(cx, &refusal))),
+        Err(refusal) => {
+            let mut response = refused(cx, &refusal.reason, &readers(cx, &refusal));
+            watch::client(&mut response, || watch::named_client(cx.headers, &visit.form));
+            return Ok(response);
+        }
     };
     let allowed = Allowed::of(asked.client.client());
     if !REQUESTS.take(cx.app, &records.realm.id, &rate::place(&cx.peer.ip), cx.now).await? {
@@ -169,12 +174,13 @@ async fn verify(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         Guess::Wrong(bad) => bad,
         Guess::TooMany => return Ok(too_many(cx)),
     };
-    tracing::debug!(?bad, "user code refused");
-    let message = match bad {
-        BadUserCode::Invalid => "oauth2DeviceInvalidUserCodeMessage",
-        BadUserCode::Expired => "oauth2DeviceExpiredUserCodeMessage",
+    let (message, halt) = match bad {
+        BadUserCode::Invalid => ("oauth2DeviceInvalidUserCodeMessage", Halt::WrongUserCode),
+        BadUserCode::Expired => ("oauth2DeviceExpiredUserCodeMessage", Halt::UserCodeOver),
     };
-    Ok(code_page(cx, Some(Alert::error(Text::key(message)))))
+    let mut response = code_page(cx, Some(Alert::error(Text::key(message))));
+    watch::mark(&mut response, halt);
+    Ok(response)
 }
 
 enum Guess {
@@ -215,7 +221,8 @@ fn code_page(cx: &Cx<'_>, alert: Option<Alert>) -> Response {
 
 fn too_many(cx: &Cx<'_>) -> Response {
     let page = ErrorPage::plain(Text::key("deviceTooManyCodes"));
-    let mut response = Surroundings::of(cx.app, cx.view, []).error(StatusCode::TOO_MANY_REQUESTS, &page);
+    let mut response =
+        Surroundings::of(cx.app, cx.view, []).error(StatusCode::TOO_MANY_REQUESTS, &page, Halt::TooManyGuesses);
     let window = GUESSES.iter().map(|rate| rate.window).max().unwrap_or_default();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(window));
     response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);

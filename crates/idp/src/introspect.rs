@@ -34,6 +34,7 @@ use crate::extract::{self, Arrival};
 use crate::respond;
 use crate::state::{App, RealmView, Unavailable};
 use crate::token;
+use crate::watch::{self, Halt, Why};
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -57,7 +58,11 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
     let asked = match law::open(&view.records, &proven, &params) {
         Ok(asked) => asked,
-        Err(reason) => return refused(&reason),
+        Err(reason) => {
+            let mut response = refused(&reason);
+            watch::client(&mut response, || watch::named_client(&parts.headers, &params));
+            return response;
+        }
     };
     let cx = Context {
         now,
@@ -70,9 +75,15 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     };
     match answer(&app, &view, &cx, &asked).await {
         Ok(document) => {
-            let document = document.unwrap_or(Bytes::from_static(law::INACTIVE));
+            let (document, why) = match document {
+                Ok(document) => (document, None),
+                Err(why) => (Bytes::from_static(law::INACTIVE), Some(why)),
+            };
             let mut response = respond::raw_json(StatusCode::OK, document);
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            if let Some(why) = why {
+                watch::mark(&mut response, why.of_client(Some(&asked.caller.client_id)));
+            }
             response
         }
         Err(Unavailable) => respond::unavailable(),
@@ -97,28 +108,28 @@ fn refused(reason: &Reason) -> Response {
     response
 }
 
-/// The document of a token that holds and that the caller may know; `None` for any other.
-async fn answer(
-    app: &App,
-    view: &RealmView,
-    cx: &Context<'_>,
-    asked: &Asked<'_>,
-) -> Result<Option<Bytes>, Unavailable> {
+/// What a token that holds and that the caller may know says; else why not.
+type Told<T> = Result<T, Why>;
+
+/// Looks at a token of either kind.
+async fn answer(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>) -> Result<Told<Bytes>, Unavailable> {
     let of = Of::new(asked.token, asked.form, cx.issuer);
     let document = match app.introspected.get(&app.db, view, &of, cx.now.secs()) {
         Some(known) => known,
         None => match token::refresh_claims(view, asked.token) {
             Some(claims) => return Ok(of_refresh_token(app, cx, asked, &claims).await?.map(Bytes::from)),
             None => match of_access_token(app, view, cx, asked).await? {
-                Some((document, until)) => app.introspected.put(&of, until, document),
-                None => return Ok(None),
+                Ok((document, until)) => app.introspected.put(&of, until, document),
+                Err(why) => return Ok(Err(why)),
             },
         },
     };
     // Not remembered: who asks may be another than the one before.
-    let Some(owner) = cx.records.client_by_uuid(&document.owner) else { return Ok(None) };
+    let Some(owner) = cx.records.client_by_uuid(&document.owner) else {
+        return Ok(Err(Halt::TokenOfNoClient.into()));
+    };
     let told = law::may_learn(cx.records, asked.caller, owner, &document.audience);
-    Ok(told.then(|| document.json.clone()))
+    Ok(if told { Ok(document.json.clone()) } else { Err(Halt::NotForThisCaller.into()) })
 }
 
 async fn of_access_token(
@@ -126,21 +137,23 @@ async fn of_access_token(
     view: &RealmView,
     cx: &Context<'_>,
     asked: &Asked<'_>,
-) -> Result<Option<(Document, Until)>, Unavailable> {
-    let Some(claims) = bearer::signed(view, cx.issuer, asked.token, cx.now) else { return Ok(None) };
+) -> Result<Told<(Document, Until)>, Unavailable> {
+    let claims = match bearer::signed(view, cx.issuer, asked.token, cx.now) {
+        Ok(claims) => claims,
+        Err(flaw) => return Ok(Err(Refused::Token(flaw).into())),
+    };
     // Before the rows are read: what changes meanwhile is seen the next time.
     let names = [claims.str("sid"), claims.sub(), claims.jti()];
     let looked = names.map(|name| app.db.look(name.unwrap_or_default()));
     let principal = match bearer::stand(app, view, claims, cx.now).await {
         Ok(principal) => principal,
         Err(Refused::Unavailable) => return Err(Unavailable),
-        Err(refused) => {
-            tracing::debug!(?refused, "introspected as inactive");
-            return Ok(None);
-        }
+        Err(refused) => return Ok(Err(refused.into())),
     };
     let claims = &principal.claims;
-    let (Some(issued_at), Some(expires_at)) = (claims.iat(), claims.exp()) else { return Ok(None) };
+    let (Some(issued_at), Some(expires_at)) = (claims.iat(), claims.exp()) else {
+        return Ok(Err(Halt::IncompleteToken.into()));
+    };
     let sessionless = Grant { scope: claims.str("scope").unwrap_or_default().to_owned(), ..Grant::default() };
     let session = principal.session.as_ref();
     let subject = Subject {
@@ -167,7 +180,7 @@ async fn of_access_token(
         None => expires_at,
     };
     let made_at = cx.now.secs();
-    Ok(Some((document, Until { generation: view.generation, looked, made_at, ends_at })))
+    Ok(Ok((document, Until { generation: view.generation, looked, made_at, ends_at })))
 }
 
 async fn of_refresh_token(
@@ -175,16 +188,18 @@ async fn of_refresh_token(
     cx: &Context<'_>,
     asked: &Asked<'_>,
     claims: &RefreshClaims,
-) -> Result<Option<Vec<u8>>, Unavailable> {
+) -> Result<Told<Vec<u8>>, Unavailable> {
     let realm = &cx.records.realm.id;
-    let Some(client) = cx.records.client(&claims.azp) else { return Ok(None) };
+    let Some(client) = cx.records.client(&claims.azp) else { return Ok(Err(Halt::TokenOfNoClient.into())) };
     let both = app.db.session_and_client(realm, &claims.session(), &client.id).await.map_err(|_| Unavailable)?;
-    let Some((session, Some(below))) = both else { return Ok(None) };
+    let Some((session, Some(below))) = both else { return Ok(Err(Halt::SessionGone.into())) };
     let lineage = match claims.lineage() {
         Some(id) => app.db.lineage(realm, &id).await.map_err(|_| Unavailable)?,
         None => None,
     };
-    let Some(user) = app.db.user(realm, &session.user).await.map_err(|_| Unavailable)? else { return Ok(None) };
+    let Some(user) = app.db.user(realm, &session.user).await.map_err(|_| Unavailable)? else {
+        return Ok(Err(Halt::SessionGone.into()));
+    };
     let consent = token::consent_of(app, realm, client, Some(&user)).await.map_err(|_| Unavailable)?;
     let loaded = Loaded {
         session: Some(&session),
@@ -194,7 +209,7 @@ async fn of_refresh_token(
         consent: consent.as_ref(),
     };
     if !refresh::is_live(cx, client, claims, loaded) {
-        return Ok(None);
+        return Ok(Err(Halt::RefreshTokenNotLive.into()));
     }
     let token = Introspected {
         stamp: Stamp { issued_at: claims.iat, expires_at: claims.exp, id: &claims.jti },
@@ -205,7 +220,7 @@ async fn of_refresh_token(
     let subject = Subject { client, user: &user, session: Some(&session), grant: &below.grant };
     // Its audience is the server: it is for the client that holds it.
     let told = law::may_learn(cx.records, asked.caller, client, &[]);
-    Ok(told.then(|| subject.payload(cx, asked.form, &token).json))
+    Ok(if told { Ok(subject.payload(cx, asked.form, &token).json) } else { Err(Halt::NotForThisCaller.into()) })
 }
 
 /// Who stands behind a token that holds.

@@ -33,6 +33,7 @@ mod signer;
 mod state;
 mod token;
 mod userinfo;
+pub mod watch;
 
 pub mod admin;
 
@@ -40,7 +41,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use portcullis_core::cutoff::Cursor;
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 
 pub use extract::Peer;
 pub use import::{Bootstrap, ImportError, ImportOptions, Imported};
@@ -52,6 +53,7 @@ pub use revocations::{FeedFigures, FeedRefused, Frames};
 pub use rotation::{KeyError, KeyLine};
 pub use signer::{Local, Signer, Signing};
 pub use state::{Deps, IdpConfig, RealmView};
+pub use watch::Watch;
 
 use state::App;
 
@@ -78,16 +80,16 @@ impl Idp {
     /// # Errors
     /// A broken theme; a store that cannot finish what an earlier process began.
     pub async fn open(deps: Deps) -> Result<Self, StartError> {
-        Self::open_with(deps, Arc::new(Local)).await
+        Self::open_with(deps, Arc::new(Local), Watch::default()).await
     }
 
-    /// [`Idp::open`] with another way to sign.
+    /// [`Idp::open`] with another way to sign and somebody who watches.
     ///
     /// # Errors
     /// As [`Idp::open`].
-    pub async fn open_with(deps: Deps, signer: Arc<dyn Signer>) -> Result<Self, StartError> {
+    pub async fn open_with(deps: Deps, signer: Arc<dyn Signer>, watch: Watch) -> Result<Self, StartError> {
         let pages = pages::Pages::new(deps.config.theme.as_deref())?;
-        let app = Arc::new(App::new(deps, pages, signer));
+        let app = Arc::new(App::new(deps, pages, signer, watch));
         app.db.finish_removals().await.map_err(|e| StartError::Storage(e.to_string()))?;
         Ok(Self { app })
     }
@@ -99,7 +101,7 @@ impl Idp {
     }
 
     /// Sends logout messages until `stop` turns true. Every process runs one.
-    pub async fn send_logouts(self, stop: watch::Receiver<bool>) {
+    pub async fn send_logouts(self, stop: Receiver<bool>) {
         backchannel::run(self.app, stop).await;
     }
 

@@ -25,6 +25,7 @@ use crate::login::{self, Cx, Sso, Visit, flows, restart};
 use crate::pages::{Advice, Developer, ErrorPage, InfoPage, LogoutConfirmPage, Text};
 use crate::respond::{self, cors};
 use crate::state::{App, Unavailable};
+use crate::watch::{self, Halt};
 
 use farewell::{Farewell, error, gone, page};
 
@@ -65,7 +66,11 @@ async fn by_browser(cx: &Cx<'_>, visit: &Visit) -> Response {
     let (records, keys, issuer) = (&cx.view.records, cx.view.keys.verifying(), cx.issuer());
     let valid = match logout::decide(records, keys, &issuer, &cx.base.url, params) {
         Ok(valid) => valid,
-        Err(refusal) => return refused(cx, refusal),
+        Err(refusal) => {
+            let mut response = refused(cx, refusal);
+            watch::client(&mut response, || params.get("client_id").map(str::to_owned));
+            return response;
+        }
     };
     let answer = match browser_logout(cx, &valid).await {
         Ok(answer) => answer,
@@ -144,7 +149,7 @@ async fn failed(cx: &Cx<'_>, mut tab: LogoutTab) -> Response {
         Ok(page) => page,
         Err(Unavailable) => {
             let page = ErrorPage::server(Text::key("failedLogout"));
-            error(cx, &locales, StatusCode::SERVICE_UNAVAILABLE, &page)
+            error(cx, &locales, StatusCode::SERVICE_UNAVAILABLE, &page, Halt::LogoutNotWritten)
         }
     };
     login::with_cookies(page, jar)
@@ -153,7 +158,7 @@ async fn failed(cx: &Cx<'_>, mut tab: LogoutTab) -> Response {
 async fn confirmed(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let refused = || {
         let page = ErrorPage::plain(Text::key("failedLogout"));
-        Ok(error(cx, &[], StatusCode::BAD_REQUEST, &page))
+        Ok(error(cx, &[], StatusCode::BAD_REQUEST, &page, Halt::LogoutNotConfirmed))
     };
     if login::is_foreign(cx.headers, &cx.base) {
         return Ok(login::foreign(cx));
@@ -185,6 +190,12 @@ async fn said_yes(cx: &Cx<'_>, tab: &LogoutTab) -> Result<Response, Unavailable>
 }
 
 fn refused(cx: &Cx<'_>, refusal: Refusal) -> Response {
+    let halt = match refusal {
+        Refusal::MissingHint => Halt::LogoutHintMissing,
+        Refusal::InvalidHint => Halt::LogoutHintInvalid,
+        Refusal::InvalidRedirect => Halt::LogoutRedirect,
+        Refusal::Repeated => Halt::LogoutRepeated,
+    };
     let (message, advice, parameter) = match refusal {
         Refusal::MissingHint => {
             (Text::with("missingParameterMessage", ["id_token_hint"]), Advice::Request, "id_token_hint")
@@ -201,8 +212,7 @@ fn refused(cx: &Cx<'_>, refusal: Refusal) -> Response {
     if !parameter.is_empty() {
         developer = developer.parameter(parameter);
     }
-    tracing::debug!(?refusal, "logout refused");
-    error(cx, &[], StatusCode::BAD_REQUEST, &ErrorPage::application(message, developer))
+    error(cx, &[], StatusCode::BAD_REQUEST, &ErrorPage::application(message, developer), halt)
 }
 
 /// Ends a session with everything below it; one that ended before is no error. What the page has to frame.

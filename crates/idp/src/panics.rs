@@ -10,14 +10,16 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
+use portcullis_core::refusal::TraceId;
 use serde_json::json;
 
 use crate::authorize::wants_html;
 use crate::pages::{ErrorPage, Text};
 use crate::respond;
-use crate::respond::html::{self, Surroundings};
+use crate::respond::html::Surroundings;
 use crate::state::App;
+use crate::watch::{self, Halt, Why};
 
 /// The middleware. What handlers share survives an unwinding: locks forgive poison, the rest is atomic or swapped whole.
 pub(crate) async fn caught(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -31,10 +33,10 @@ pub(crate) async fn caught(State(app): State<Arc<App>>, request: Request, next: 
 
 fn sorry(app: &App, to_person: bool) -> Response {
     // The page itself may be what panics.
-    let page = || Surroundings::bare(app).error(StatusCode::INTERNAL_SERVER_ERROR, &error_page());
+    let page = || Surroundings::bare(app).error(StatusCode::INTERNAL_SERVER_ERROR, &error_page(), Halt::Panicked);
     let shown = to_person.then(|| std::panic::catch_unwind(AssertUnwindSafe(page)).ok()).flatten();
     let response = shown.unwrap_or_else(|| as_json(app));
-    let trace = response.headers().get(html::TRACE).and_then(|t| t.to_str().ok());
+    let trace = watch::trace(&response);
     tracing::error!(trace, "a handler panicked; its request is answered 500");
     response
 }
@@ -48,9 +50,7 @@ fn as_json(app: &App) -> Response {
     let text = "For more on this error consult the server log.";
     let body = json!({ "error": "unknown_error", "error_description": text });
     let mut response = respond::json(StatusCode::INTERNAL_SERVER_ERROR, &body);
-    if let Ok(trace) = HeaderValue::from_str(&html::trace_id(app)) {
-        response.headers_mut().insert(html::TRACE, trace);
-    }
+    watch::mark(&mut response, Why::from(Halt::Panicked).shown_as(TraceId::mint(app.entropy.as_ref())));
     response
 }
 
@@ -66,8 +66,10 @@ mod tests {
 
     use super::*;
     use crate::pages::Pages;
+    use crate::respond::html;
     use crate::signer::Local;
     use crate::state::{Deps, IdpConfig};
+    use crate::watch::WatchLayer;
 
     struct Fixed;
 
@@ -91,7 +93,7 @@ mod tests {
             entropy: Arc::new(Fixed),
             config: IdpConfig::default(),
         };
-        Arc::new(App::new(deps, Pages::new(None).unwrap(), Arc::new(Local)))
+        Arc::new(App::new(deps, Pages::new(None).unwrap(), Arc::new(Local), watch::Watch::default()))
     }
 
     async fn handler(uri: Uri) -> &'static str {
@@ -114,8 +116,9 @@ mod tests {
 
     #[tokio::test]
     async fn ds_26_a_panic_is_500_in_the_words_of_the_face() {
-        let layer = axum::middleware::from_fn_with_state(app(), caught);
-        let router = Router::new().fallback(handler).layer(layer);
+        let app = app();
+        let layer = axum::middleware::from_fn_with_state(Arc::clone(&app), caught);
+        let router = Router::new().fallback(handler).layer(layer).layer(WatchLayer::new(app));
         for path in ["/at-once", "/later"] {
             let (status, body, headers) = ask(&router, path, "application/json").await;
             assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);

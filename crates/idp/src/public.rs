@@ -32,7 +32,7 @@ const DISCOVERY_CACHE: HeaderValue = HeaderValue::from_static("no-cache, must-re
 async fn view(app: &App, realm: &str) -> Result<Arc<RealmView>, Response> {
     match app.realm(realm).await {
         Ok(Some(view)) => Ok(view),
-        Ok(None) => Err(respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist")),
+        Ok(None) => Err(respond::unknown_realm()),
         Err(_) => Err(respond::unavailable()),
     }
 }

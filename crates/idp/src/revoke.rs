@@ -24,6 +24,7 @@ use crate::respond::cors::{self, Allowed};
 use crate::respond::html::Surroundings;
 use crate::state::{App, RealmView};
 use crate::token;
+use crate::watch;
 
 const METHODS: &str = "POST, OPTIONS";
 const EXPOSED: &str = "Access-Control-Allow-Methods";
@@ -53,7 +54,11 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
     let asked = match law::open(&view.records, &proven, &params) {
         Ok(asked) => asked,
-        Err(refusal) => return refused(headers, &refusal.reason, &token::readers(&view, &refusal)),
+        Err(refusal) => {
+            let mut response = refused(headers, &refusal.reason, &token::readers(&view, &refusal));
+            watch::client(&mut response, || watch::named_client(headers, &params));
+            return response;
+        }
     };
     let cx = Context {
         now,
@@ -67,7 +72,11 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     let allowed = Allowed::of(asked.client);
     match revoke(&app, &view, &cx, &asked).await {
         Ok(()) => done(&app, &view, headers, &allowed),
-        Err(reason) => refused(headers, &reason, &allowed),
+        Err(reason) => {
+            let mut response = refused(headers, &reason, &allowed);
+            watch::client(&mut response, || Some(asked.client.client_id.clone()));
+            response
+        }
     }
 }
 
@@ -96,7 +105,7 @@ fn refused(request: &HeaderMap, reason: &Reason, allowed: &Allowed) -> Response 
 async fn revoke(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>) -> Result<(), Reason> {
     let unavailable = |_| Reason::Unavailable;
     let refresh = token::refresh_claims(view, asked.token).filter(|claims| claims.is_refresh());
-    let signed = bearer::read(view, cx.issuer, asked.token, cx.now);
+    let signed = bearer::read(view, cx.issuer, asked.token, cx.now).ok();
     let token = match (&refresh, &signed) {
         (Some(claims), _) => Token::Refresh(claims),
         (None, Some(claims)) if bearer::is_access(claims) => Token::Access(claims),

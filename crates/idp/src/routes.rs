@@ -9,6 +9,7 @@ use axum::routing::{any, get};
 use http::{StatusCode, Uri};
 
 use crate::state::App;
+use crate::watch::{self, Halt, WatchLayer};
 use crate::{
     admin, authorize, device, introspect, login, logout, panics, public, respond, revocations, revoke, token, userinfo,
 };
@@ -53,7 +54,8 @@ pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     // DS-26: outside of every handler, fallback and layer of the face, so that none of them takes the connection (and the
     // other streams of HTTP/2 on it) down with itself; inside what the listener adds, which sees an ordinary 500.
     router = router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), panics::caught));
-    router.with_state(app)
+    // Outside everything: whatever refuses, also a missing path, gets its trace id here.
+    router.layer(WatchLayer::new(Arc::clone(&app))).with_state(app)
 }
 
 /// The master realm answers on the admin part only, other realms on the public part only.
@@ -69,7 +71,9 @@ async fn only(part: Part, request: axum::extract::Request, next: axum::middlewar
     let master = realm.map(|r| percent_encoding::percent_decode_str(r).decode_utf8_lossy() == "master");
     match (part, master) {
         (Part::Public, Some(true)) | (Part::Admin, Some(false)) => {
-            respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist")
+            let mut response = respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist");
+            watch::mark(&mut response, Halt::OtherListener);
+            response
         }
         _ => next.run(request).await,
     }

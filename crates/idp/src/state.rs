@@ -22,6 +22,7 @@ use crate::pages::{Pages, RealmName};
 use crate::password::PasswordPool;
 use crate::revocations::Feeds;
 use crate::signer::Signer;
+use crate::watch::Watch;
 
 /// What the idp is built from.
 #[derive(Clone)]
@@ -121,6 +122,7 @@ pub(crate) struct App {
     pub(crate) feeds: Feeds,
     pub(crate) introspected: Remembered,
     pub(crate) outbox: Outbox,
+    pub(crate) watch: Watch,
     pub(crate) client_keys: ClientKeys,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
@@ -136,7 +138,7 @@ pub(crate) struct Unavailable;
 const MAX_CACHED_REALMS: usize = 1000;
 
 impl App {
-    pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>) -> Self {
+    pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>, watch: Watch) -> Self {
         let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
         let outbox = Outbox::new(deps.config.outbound, deps.config.outbound_hosts.clone());
         Self {
@@ -151,6 +153,7 @@ impl App {
             feeds: Feeds::default(),
             introspected: Remembered::default(),
             outbox,
+            watch,
             client_keys: ClientKeys::new(),
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
@@ -187,6 +190,11 @@ impl App {
         };
         self.remember(name, generation, view.clone());
         Ok(view)
+    }
+
+    /// Whether a realm of this name was met and is there; nothing is loaded for it.
+    pub(crate) fn knows_realm(&self, name: &str) -> bool {
+        self.cached_realm(name).flatten().is_some()
     }
 
     fn cached_realm(&self, name: &str) -> Option<Option<Arc<RealmView>>> {

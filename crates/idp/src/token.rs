@@ -29,6 +29,7 @@ use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
 use crate::state::{App, RealmView};
+use crate::watch::{self, Why};
 
 const METHODS: &str = "POST, OPTIONS";
 const EXPOSED: &str = "Access-Control-Allow-Methods";
@@ -53,7 +54,9 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         return refused(&parts.headers, &Reason::InvalidRequest, &Allowed::Any);
     };
     let call = Call { app: &app, realm: &realm, parts: &parts, params: &params, base, peer, now: app.now() };
-    call.run().await
+    let mut response = call.run().await;
+    watch::client(&mut response, || watch::named_client(&parts.headers, &params));
+    response
 }
 
 /// Whether the realm takes no requests of this kind: switched off, or plain http where that is not allowed (surface §1.1).
@@ -123,6 +126,8 @@ struct Progress {
     marked: Marked,
     /// The user whose password was right: it is compared (and counted) once.
     accepted: Option<UserId>,
+    /// Why a password or a subject token was refused, finer than the public reason.
+    finer: Option<Why>,
 }
 
 impl Call<'_> {
@@ -184,7 +189,7 @@ impl Call<'_> {
             GrantType::DeviceCode => self.device(view, &cx, opened).await,
             GrantType::Password => self.password(view, &cx, opened, progress).await,
             GrantType::ClientCredentials => self.client_credentials(view, &cx, opened).await,
-            GrantType::TokenExchange => self.exchange(view, &cx, opened).await,
+            GrantType::TokenExchange => self.exchange(view, &cx, opened, progress).await,
             // Tokens by the browser have no door here; the table let none through.
             GrantType::Implicit => Err(Reason::UnsupportedGrantType),
         };
@@ -196,7 +201,14 @@ impl Call<'_> {
                 Tried::Done(response)
             }
             Ok(None) => Tried::Again,
-            Err(reason) => Tried::Done(refused(&self.parts.headers, &reason, &allowed)),
+            Err(reason) => {
+                let mut response = refused(&self.parts.headers, &reason, &allowed);
+                let coarse = [Reason::InvalidUserCredentials, Reason::ExchangeInvalidSubject];
+                if let Some(why) = progress.finer.take().filter(|_| coarse.contains(&reason)) {
+                    watch::mark(&mut response, why);
+                }
+                Tried::Done(response)
+            }
         }
     }
 

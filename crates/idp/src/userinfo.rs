@@ -18,6 +18,7 @@ use crate::respond::cors::{self, Allowed};
 use crate::respond::{self, Shield};
 use crate::signer;
 use crate::state::{App, RealmView};
+use crate::watch::{self, Halt, Why};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const EXPOSED: &str = "Access-Control-Allow-Methods";
@@ -63,21 +64,30 @@ struct Fault {
     status: StatusCode,
     error: Option<(&'static str, &'static str)>,
     dpop: bool,
+    why: Box<Why>,
 }
 
 impl Fault {
-    const fn token(text: &'static str, dpop: bool) -> Self {
-        Self { status: StatusCode::UNAUTHORIZED, error: Some(("invalid_token", text)), dpop }
+    fn token(refused: Refused) -> Self {
+        let error = Some(("invalid_token", refused.text()));
+        Self { status: StatusCode::UNAUTHORIZED, error, dpop: false, why: Box::new(refused.into()) }
+    }
+
+    fn dpop() -> Self {
+        let error = Some(("invalid_token", "Token verification failed"));
+        Self { status: StatusCode::UNAUTHORIZED, error, dpop: true, why: Box::new(Halt::DpopToken.into()) }
     }
 }
 
 /// RFC 6750 §2: header or form, never both. `Bearer` in any case and with several blanks, `DPoP` only as written (Keycloak 26.4).
 fn presented(headers: &HeaderMap, form: &Bytes) -> Result<Presented, Fault> {
-    let absent = Fault { status: StatusCode::UNAUTHORIZED, error: None, dpop: false };
+    let absent =
+        Fault { status: StatusCode::UNAUTHORIZED, error: None, dpop: false, why: Box::new(Halt::NoToken.into()) };
     let twice = Fault {
         status: StatusCode::BAD_REQUEST,
         error: Some(("invalid_request", "More than one method used for including an access token")),
         dpop: false,
+        why: Box::new(Halt::SeveralTokens.into()),
     };
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let header = all.next();
@@ -104,19 +114,20 @@ fn presented(headers: &HeaderMap, form: &Bytes) -> Result<Presented, Fault> {
 
 async fn answer(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMap, token: Presented) -> Response {
     if token.dpop {
-        let fault = Fault::token(Refused::Token.text(), true);
-        return challenge(view, headers, &fault, &Allowed::Any);
+        return challenge(view, headers, &Fault::dpop(), &Allowed::Any);
     }
     let principal = match bearer::verify(app, view, issuer, &token.text, app.now()).await {
         Ok(principal) => principal,
         Err(Refused::Unavailable) => return respond::unavailable(),
-        Err(refused) => return challenge(view, headers, &Fault::token(refused.text(), false), &Allowed::Any),
+        Err(refused) => return challenge(view, headers, &Fault::token(refused), &Allowed::Any),
     };
     let allowed = Allowed::of(principal.client);
     let scope = principal.claims.str("scope").unwrap_or_default();
     if !scope.split(' ').any(|word| word == scope::OPENID) {
         let error = Some(("insufficient_scope", "Missing openid scope"));
-        return challenge(view, headers, &Fault { status: StatusCode::FORBIDDEN, error, dpop: false }, &allowed);
+        let why = Box::new(Why::from(Halt::NoOpenidScope).of_client(Some(&principal.client.client_id)));
+        let fault = Fault { status: StatusCode::FORBIDDEN, error, dpop: false, why };
+        return challenge(view, headers, &fault, &allowed);
     }
     let Some(mut response) = claims(app, view, issuer, &principal).await else { return respond::unavailable() };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -189,6 +200,7 @@ fn challenge(view: &RealmView, headers: &HeaderMap, fault: &Fault, allowed: &All
         out.insert(WWW_AUTHENTICATE, value);
     }
     cors::add(&mut response, headers, allowed, Some(EXPOSED_ERROR));
+    watch::mark(&mut response, Why::clone(&fault.why));
     response
 }
 

@@ -103,7 +103,9 @@ impl Reject {
         }
     }
 
-    fn facts(&self) -> (String, &'static str) {
+    /// What was expected and what came instead, apart. Made of fixed text only.
+    #[must_use]
+    pub fn facts(&self) -> (String, &'static str) {
         let (expected, got) = match self {
             Self::TooLong => ("a token within the size limit", "a longer one"),
             Self::NotThreeParts => ("header.payload.signature", "another number of parts"),

@@ -38,6 +38,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Say why a request was refused, by the trace id of its answer (header Portcullis-Trace).
+    Why(WhyArgs),
     /// Print the reference tables of the documentation, made from the code.
     #[command(hide = true)]
     DocsReference {
@@ -68,6 +70,20 @@ pub struct IdpArgs {
     /// A folder that overrides templates, messages and style.
     #[arg(long, value_name = "DIR")]
     pub theme: Option<PathBuf>,
+}
+
+/// `portcullis why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// The trace id: 32 hexadecimal digits.
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// The data folder of the running server; absent: the demo's or that of `portcullis idp`, here.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Print the record as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The environment variables this program reads.

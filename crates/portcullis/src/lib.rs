@@ -1,6 +1,6 @@
 //! # portcullis: the binary
 //!
-//! **Owns** the command line, configuration, the data folder, listeners and TLS, logs, the demo, the wiring of the faces.
+//! **Owns** the command line, configuration, the data folder, listeners and TLS, logs, refusals as operators see them, the demo, the wiring of the faces.
 //!
 //! **Does not own** any rule of login or tokens (`portcullis-core`), any answer of the identity provider (`portcullis-idp`).
 //!
@@ -21,6 +21,7 @@ pub mod reference;
 pub mod run;
 pub mod serve;
 pub mod start;
+pub mod telemetry;
 
 use std::process::ExitCode;
 

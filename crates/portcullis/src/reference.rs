@@ -39,7 +39,11 @@ fn section(text: &mut String, name: &str, command: &clap::Command) {
     {
         let long = argument.get_long().unwrap_or_default();
         let value = argument.get_value_names().map(|v| v.join(" ")).filter(|_| argument.get_action().takes_values());
-        let flag = value.map_or(format!("--{long}"), |v| format!("--{long} {v}"));
+        let flag = match value {
+            Some(value) if long.is_empty() => value,
+            Some(value) => format!("--{long} {value}"),
+            None => format!("--{long}"),
+        };
         let default: Vec<String> =
             argument.get_default_values().iter().map(|v| v.to_string_lossy().into_owned()).collect();
         let default = if argument.get_action().takes_values() { default.join(" ") } else { String::new() };

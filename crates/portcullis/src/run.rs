@@ -38,6 +38,7 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
             println!("{}: ok", config.display());
             Ok(())
         }
+        Some(Command::Why(arguments)) => crate::telemetry::why::run(arguments),
         Some(Command::DocsReference { out }) => crate::reference::write(out),
     }
 }

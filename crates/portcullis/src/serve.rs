@@ -53,9 +53,10 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
     tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
+    let control = started.control(stop.clone());
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
-    for other in [sweeper, sender] {
+    for other in [sweeper, sender, control] {
         let _ended_by_itself = other.await;
     }
     close(started).await
@@ -92,10 +93,9 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
 
 async fn run(config: &Config, listener: Listener, started: Started, clock: Stopwatch) -> Result<(), Failure> {
     let stop = stop_signal()?;
-    let mut others = vec![
-        tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone())),
-        tokio::spawn(started.idp.clone().send_logouts(stop.clone())),
-    ];
+    let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
+    let mut others = vec![sweeper, started.control(stop.clone())];
+    others.push(tokio::spawn(started.idp.clone().send_logouts(stop.clone())));
     others.push(tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone())));
     if let Some(address) = config.server.health_listen {
         let listener = Listener::bind(address).await?;

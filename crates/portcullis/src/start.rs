@@ -6,13 +6,16 @@ use std::sync::Arc;
 use portcullis_core::entropy::uuid;
 use portcullis_core::secret::Secret;
 use portcullis_idp::import::{Bootstrap, ImportError, ImportOptions, Progress};
-use portcullis_idp::{Deps, Idp, IdpConfig};
+use portcullis_idp::{Deps, Idp, IdpConfig, Local, Watch};
 use portcullis_store::{Db, MemoryEphemeral, OpenError, OpenOptions, ServerKeys};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::clock::{SystemClock, SystemEntropy};
 use crate::command::Environment;
 use crate::data::DataFolder;
 use crate::failure::Failure;
+use crate::telemetry::{Ring, control};
 
 /// Shortest bootstrap password beyond loopback, characters.
 const SHORTEST_PASSWORD: usize = 12;
@@ -31,6 +34,22 @@ pub struct Started {
     pub idp: Idp,
     /// The store.
     pub db: Db,
+    /// The refusals of the last hour.
+    pub refusals: Arc<Ring>,
+    /// The data folder; `None` in memory.
+    pub folder: Option<PathBuf>,
+}
+
+impl Started {
+    /// Answers commands on the control socket until `stop`. In memory there is none.
+    pub fn control(&self, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+        let (folder, refusals) = (self.folder.clone(), Arc::clone(&self.refusals));
+        tokio::spawn(async move {
+            if let Some(folder) = folder {
+                control::serve(folder, refusals, stop).await;
+            }
+        })
+    }
 }
 
 /// Opens store and idp.
@@ -39,12 +58,13 @@ pub struct Started {
 /// One line: a locked or read-only folder, a wrong key, a broken theme.
 pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
     let options = OpenOptions::default();
-    let db = match place {
+    let (db, folder) = match place {
         Place::Folder(folder, keys) => {
-            Db::open(folder.path(), keys, options).map_err(|error| storage(folder.path(), &error))?
+            let db = Db::open(folder.path(), keys, options).map_err(|error| storage(folder.path(), &error))?;
+            (db, Some(folder.path().to_owned()))
         }
         Place::Memory(keys) => {
-            Db::in_memory_with(keys, options).map_err(|e| Failure::failed(format!("memory: {e}")))?
+            (Db::in_memory_with(keys, options).map_err(|e| Failure::failed(format!("memory: {e}")))?, None)
         }
     };
     let deps = Deps {
@@ -54,8 +74,10 @@ pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
         entropy: Arc::new(SystemEntropy),
         config,
     };
-    let idp = Idp::open(deps).await.map_err(|e| Failure::configuration(e.to_string()))?;
-    Ok(Started { idp, db })
+    let refusals = Arc::new(Ring::default());
+    let watch = Watch { refusals: refusals.clone() };
+    let idp = Idp::open_with(deps, Arc::new(Local), watch).await.map_err(|e| Failure::configuration(e.to_string()))?;
+    Ok(Started { idp, db, refusals, folder })
 }
 
 fn storage(folder: &Path, error: &OpenError) -> Failure {

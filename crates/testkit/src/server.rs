@@ -15,7 +15,7 @@ use axum::Router;
 use portcullis_core::entropy::Entropy;
 use portcullis_core::secret::Secret;
 use portcullis_core::time::Clock;
-use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Reach, Signer};
+use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Reach, Signer, Watch};
 use portcullis_store::{Db, Ephemeral, MemoryEphemeral, ServerKeys};
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -40,6 +40,8 @@ pub struct Options {
     pub config: IdpConfig,
     /// Its signatures.
     pub signer: Arc<dyn Signer>,
+    /// Who watches it.
+    pub watch: Watch,
 }
 
 impl Default for Options {
@@ -47,7 +49,13 @@ impl Default for Options {
     /// logout messages may reach it.
     fn default() -> Self {
         let config = IdpConfig { outbound: Reach::Configured, ..IdpConfig::default() };
-        Self { clock: Arc::new(MovableClock::standing()), seed: 1, config, signer: Arc::new(Local) }
+        Self {
+            clock: Arc::new(MovableClock::standing()),
+            seed: 1,
+            config,
+            signer: Arc::new(Local),
+            watch: Watch::default(),
+        }
     }
 }
 
@@ -60,6 +68,7 @@ struct Ground {
     entropy: Arc<dyn Entropy>,
     config: IdpConfig,
     signer: Arc<dyn Signer>,
+    watch: Watch,
 }
 
 impl Ground {
@@ -72,6 +81,7 @@ impl Ground {
             entropy: Arc::new(SeededEntropy::new(options.seed)),
             config: options.config,
             signer: options.signer,
+            watch: options.watch,
         })
     }
 
@@ -85,7 +95,7 @@ impl Ground {
             entropy: Arc::clone(&self.entropy),
             config: self.config.clone(),
         };
-        Ok(Idp::open_with(deps, Arc::clone(&self.signer)).await?)
+        Ok(Idp::open_with(deps, Arc::clone(&self.signer), self.watch.clone()).await?)
     }
 }
 

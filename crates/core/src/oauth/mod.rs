@@ -10,6 +10,7 @@ pub mod client_auth;
 pub mod device;
 pub mod discovery;
 pub mod error;
+mod explain;
 pub mod front;
 pub mod grants;
 pub mod introspect;

@@ -19,6 +19,7 @@ use super::Refused;
 use crate::bearer;
 use crate::extract::{Base, Peer};
 use crate::state::{App, RealmView};
+use crate::watch::{Halt, Why};
 
 /// An administrator who proved who it is. What it may do is asked of [`portcullis_core::admin`].
 pub(super) struct Caller {
@@ -33,7 +34,7 @@ pub(super) struct Caller {
 impl Caller {
     /// The caller of a request.
     pub(super) async fn of(app: &App, parts: &Parts) -> Result<Self, Refused> {
-        let token = credential(parts).ok_or(Refused::Unauthorized)?;
+        let token = credential(parts).map_err(unauthorized)?;
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
         let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
         let home = issuer_realm(app, &base, token).await?;
@@ -48,22 +49,28 @@ impl Caller {
     }
 }
 
-fn credential(parts: &Parts) -> Option<&str> {
+fn unauthorized(why: impl Into<Why>) -> Refused {
+    Refused::Unauthorized(Box::new(why.into()))
+}
+
+fn credential(parts: &Parts) -> Result<&str, Halt> {
     let mut all = parts.headers.get_all(AUTHORIZATION).iter();
-    let (Some(one), None) = (all.next(), all.next()) else {
-        return None;
+    let one = match (all.next(), all.next()) {
+        (Some(one), None) => one,
+        (Some(_), Some(_)) => return Err(Halt::SeveralTokens),
+        (None, _) => return Err(Halt::NoToken),
     };
-    let (scheme, token) = one.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+    let pair = one.to_str().ok().and_then(|text| text.split_once(' '));
+    let token = pair.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    token.filter(|token| !token.is_empty()).ok_or(Halt::NoToken)
 }
 
 async fn issuer_realm(app: &App, base: &Base, token: &str) -> Result<Arc<RealmView>, Refused> {
-    let parsed = jws::parse(token, &Limits::default()).map_err(|_| Refused::Unauthorized)?;
-    let name =
-        parsed.unverified_issuer().and_then(|iss| iss.strip_prefix(&base.issuer(""))).ok_or(Refused::Unauthorized)?;
-    let home = app.realm(name).await?.ok_or(Refused::Unauthorized)?;
-    if home.records.realm.settings.enabled { Ok(home) } else { Err(Refused::Unauthorized) }
+    let parsed = jws::parse(token, &Limits::default()).map_err(unauthorized)?;
+    let foreign = || unauthorized(Halt::ForeignIssuer);
+    let name = parsed.unverified_issuer().and_then(|iss| iss.strip_prefix(&base.issuer(""))).ok_or_else(foreign)?;
+    let home = app.realm(name).await?.ok_or_else(foreign)?;
+    if home.records.realm.settings.enabled { Ok(home) } else { Err(foreign()) }
 }
 
 /// The user behind the token and the token's client.
@@ -71,9 +78,6 @@ async fn verify(app: &App, home: &RealmView, issuer: &str, token: &str, now: Now
     match bearer::verify(app, home, issuer, token, now).await {
         Ok(principal) => Ok((principal.user, principal.client.client_id.clone())),
         Err(bearer::Refused::Unavailable) => Err(Refused::Unavailable),
-        Err(refused) => {
-            tracing::debug!(?refused, "an administrator's token does not count");
-            Err(Refused::Unauthorized)
-        }
+        Err(refused) => Err(unauthorized(refused)),
     }
 }

@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use crate::respond;
 use crate::state::App;
+use crate::watch::{self, Halt, Why};
 
 /// Largest realm file over HTTP, bytes.
 const MAX_REALM_FILE: usize = 64 * 1024 * 1024;
@@ -60,7 +61,7 @@ async fn unknown(State(app): State<Arc<App>>, request: Request) -> Response {
 #[derive(Debug)]
 enum Refused {
     /// No token, or one that is no proof: 401.
-    Unauthorized,
+    Unauthorized(Box<Why>),
     /// Not enough rights: 403.
     Forbidden(Reason),
     /// No such realm: 404.
@@ -86,12 +87,10 @@ enum Refused {
 impl Refused {
     fn answer(self) -> Response {
         let generic = |status, text: &str| respond::generic_error(status, text);
-        match self {
-            Self::Unauthorized => generic(StatusCode::UNAUTHORIZED, "HTTP 401 Unauthorized"),
-            Self::Forbidden(reason) => {
-                tracing::debug!(?reason, "refused");
-                generic(StatusCode::FORBIDDEN, "HTTP 403 Forbidden")
-            }
+        let why = self.why();
+        let mut response = match self {
+            Self::Unauthorized(_) => generic(StatusCode::UNAUTHORIZED, "HTTP 401 Unauthorized"),
+            Self::Forbidden(_) => generic(StatusCode::FORBIDDEN, "HTTP 403 Forbidden"),
             Self::NoRealm => generic(StatusCode::NOT_FOUND, "Realm not found."),
             Self::NotFound(text) => generic(StatusCode::NOT_FOUND, text),
             Self::Method => generic(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed"),
@@ -107,7 +106,25 @@ impl Refused {
             Self::Generic(text) => generic(StatusCode::BAD_REQUEST, &text),
             Self::Admin(status, text) => respond::admin_error(status, &text),
             Self::Unavailable => respond::unavailable(),
-        }
+        };
+        watch::mark(&mut response, why);
+        response
+    }
+
+    fn why(&self) -> Why {
+        Why::from(match self {
+            Self::Unauthorized(why) => return Why::clone(why),
+            Self::Unavailable => return Why::from(&portcullis_core::oauth::error::Reason::Unavailable),
+            Self::Forbidden(Reason::NotAllowed) => Halt::MissingRight,
+            Self::Forbidden(Reason::OtherRealm) => Halt::OtherRealm,
+            Self::NoRealm => Halt::UnknownRealm,
+            Self::NotFound(_) => Halt::UnknownPath,
+            Self::Method => Halt::Method,
+            Self::MediaType => Halt::MediaType,
+            Self::TooLarge => Halt::BodyTooLarge,
+            Self::Admin(StatusCode::CONFLICT, _) => Halt::Conflict,
+            Self::Unparsable | Self::Generic(_) | Self::Admin(..) => Halt::BadDocument,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use super::{Base, MAX_FORM, Peer};
 use crate::respond;
 use crate::state::{App, RealmView};
+use crate::watch::Halt;
 
 /// How long a form of at most 64 KB may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(15);
@@ -72,10 +73,12 @@ impl From<Turned> for Response {
     fn from(turned: Turned) -> Self {
         match turned {
             Turned::TooLarge => {
-                respond::generic_error(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large")
+                respond::halted(StatusCode::PAYLOAD_TOO_LARGE, "HTTP 413 Request Entity Too Large", Halt::BodyTooLarge)
             }
-            Turned::TooSlow => respond::generic_error(StatusCode::REQUEST_TIMEOUT, "HTTP 408 Request Timeout"),
-            Turned::UnknownRealm(_) => respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
+            Turned::TooSlow => {
+                respond::halted(StatusCode::REQUEST_TIMEOUT, "HTTP 408 Request Timeout", Halt::BodyTooSlow)
+            }
+            Turned::UnknownRealm(_) => respond::unknown_realm(),
             Turned::Unavailable => respond::unavailable(),
         }
     }

@@ -14,6 +14,7 @@ use portcullis_core::user::User;
 
 use crate::pages::{Alert, Text};
 use crate::state::{App, Unavailable};
+use crate::watch::Halt;
 
 use super::flows::{self, Flow};
 use super::page::{self, Say};
@@ -84,9 +85,12 @@ async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> 
         kept.attempted = Some(name.chars().take(255).collect()).filter(|_| known.is_none());
     }
     let wrong = if known.is_some() { "invalidPasswordMessage" } else { "invalidUserMessage" };
-    let refused = Say { error: Some(Text::key(wrong)), answered: true, remember_me, ..Say::default() };
+    let refused = |halt| {
+        let error = Some(Text::key(wrong));
+        Say { error, answered: true, remember_me, halt: Some(halt), ..Say::default() }
+    };
     if name.is_empty() {
-        return steps::show_password(cx, flow, known.as_ref(), refused).await;
+        return steps::show_password(cx, flow, known.as_ref(), refused(Halt::NoUsername)).await;
     }
     match check_password(cx.app, cx.view, &name, &password, &cx.peer.ip, cx.device()).await? {
         Verdict::Accepted { user, second_factor } => {
@@ -96,11 +100,15 @@ async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> 
         // EN-01: in a strict realm a switched-off account is not told from a wrong password.
         Verdict::Disabled { password_ok: true } if !cx.view.is_strict() => {
             let alert = Some(Alert::error(Text::key("accountDisabledMessage")));
-            let say = Say { alert, answered: true, remember_me, ..Say::default() };
+            let say = Say { alert, answered: true, remember_me, halt: Some(Halt::AccountOff), ..Say::default() };
             steps::show_password(cx, flow, known.as_ref(), say).await
         }
-        Verdict::Refused | Verdict::Locked | Verdict::Disabled { .. } => {
-            steps::show_password(cx, flow, known.as_ref(), refused).await
+        Verdict::Locked => steps::show_password(cx, flow, known.as_ref(), refused(Halt::AccountRests)).await,
+        Verdict::Disabled { password_ok: true } => {
+            steps::show_password(cx, flow, known.as_ref(), refused(Halt::AccountOff)).await
+        }
+        Verdict::Refused | Verdict::Disabled { password_ok: false } => {
+            steps::show_password(cx, flow, known.as_ref(), refused(Halt::WrongPassword)).await
         }
         Verdict::Busy => Ok(page::busy(cx, &login)),
     }

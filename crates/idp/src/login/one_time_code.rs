@@ -15,6 +15,7 @@ use portcullis_store::ApplyError;
 
 use crate::pages::{OtpDevice, Text};
 use crate::state::{App, RealmView, Unavailable};
+use crate::watch::Halt;
 
 use super::counter::Counter;
 use super::flows::{self, Flow};
@@ -36,6 +37,17 @@ pub(crate) enum CodeVerdict {
     Refused,
     /// Too many failures: nothing was compared.
     Locked,
+}
+
+impl CodeVerdict {
+    /// Why it is refused, for the operator.
+    pub(crate) const fn halt(self) -> Option<Halt> {
+        match self {
+            Self::Accepted => None,
+            Self::Refused => Some(Halt::WrongOneTimeCode),
+            Self::Locked => Some(Halt::AccountRests),
+        }
+    }
 }
 
 /// A code, and the device that a form chose.
@@ -160,9 +172,10 @@ pub(super) async fn submit(
     let browser = cx.device();
     match check_code(cx.app, cx.view, &user, shown, &cx.peer.ip, browser).await? {
         CodeVerdict::Accepted => {}
-        CodeVerdict::Refused | CodeVerdict::Locked => {
+        refused @ (CodeVerdict::Refused | CodeVerdict::Locked) => {
             let error = Some(Text::key("invalidTotpMessage"));
-            return show(cx, flow, &user, selected, Say { error, answered: true, ..Say::default() }).await;
+            let say = Say { error, answered: true, halt: refused.halt(), ..Say::default() };
+            return show(cx, flow, &user, selected, say).await;
         }
     }
     let Ok(stage) = login.stage.one_time_code_given(&user.id, cx.now.secs()) else {

@@ -15,6 +15,7 @@ use crate::pages::{
 };
 use crate::respond::html::Surroundings;
 use crate::respond::{self, cookies};
+use crate::watch::{self, Halt, Why};
 
 use super::Cx;
 use super::address::{self, Point};
@@ -31,6 +32,8 @@ pub(super) struct Say {
     pub(super) answered: bool,
     /// Whether the box was ticked.
     pub(super) remember_me: bool,
+    /// Why the answer was refused.
+    pub(super) halt: Option<Halt>,
 }
 
 fn around<'a>(cx: &'a Cx<'_>, login: Option<&LoginTab>) -> Surroundings<'a> {
@@ -77,7 +80,15 @@ pub(super) fn password(
     let client = cx.view.records.client(&login.request.client_id);
     page.client = client.and_then(|c| c.settings.name.clone()).filter(|n| !n.is_empty()).map(Text::reference);
     page.error = say.error;
-    around(cx, Some(login)).page(StatusCode::OK, &page)
+    refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, say.halt)
+}
+
+/// A page that says no is a refusal, whatever its status.
+fn refusing(mut response: Response, login: &LoginTab, halt: Option<Halt>) -> Response {
+    if let Some(halt) = halt {
+        watch::mark(&mut response, Why::from(halt).of_client(Some(&login.request.client_id)));
+    }
+    response
 }
 
 /// The page for a one-time code of a known user.
@@ -97,7 +108,7 @@ pub(super) fn one_time_code(
     page.alert = say.alert.or_else(|| login.notice.map(notice));
     page.devices = devices;
     page.error = say.error;
-    around(cx, Some(login)).page(StatusCode::OK, &page)
+    refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, say.halt)
 }
 
 fn notice(notice: Notice) -> Alert {
@@ -144,6 +155,12 @@ pub(super) struct PasswordErrors {
     pub(super) confirm: Option<Text>,
 }
 
+impl PasswordErrors {
+    fn halt(&self) -> Option<Halt> {
+        (self.new.is_some() || self.confirm.is_some()).then_some(Halt::NewPassword)
+    }
+}
+
 /// The page for a new password.
 pub(super) fn update_password(
     cx: &Cx<'_>,
@@ -154,19 +171,27 @@ pub(super) fn update_password(
 ) -> Response {
     let point = Point { session_code: Some(code.expose()), execution: Some(&login.execution) };
     let mut page = UpdatePasswordPage::new(address::of(cx, "required-action", point, &flow.tab.id, login));
-    if wrong.new.is_some() || wrong.confirm.is_some() {
+    let halt = wrong.halt();
+    if halt.is_some() {
         page.alert = None;
     } else if let Some(first) = login.notice {
         page.alert = Some(notice(first));
     }
     page.username = login.attempted.clone();
     (page.new_error, page.confirm_error) = (wrong.new, wrong.confirm);
-    around(cx, Some(login)).page(StatusCode::OK, &page)
+    refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, halt)
 }
 
 /// An error page of the login flow: like the recorded ones it may not be kept.
-pub(super) fn error(cx: &Cx<'_>, login: Option<&LoginTab>, status: StatusCode, page: &ErrorPage) -> Response {
-    let mut response = around(cx, login).error(status, page);
+pub(super) fn error(
+    cx: &Cx<'_>,
+    login: Option<&LoginTab>,
+    status: StatusCode,
+    page: &ErrorPage,
+    halt: Halt,
+) -> Response {
+    let why = Why::from(halt).of_client(login.map(|l| l.request.client_id.as_str()));
+    let mut response = around(cx, login).error(status, page, why);
     response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
     response
 }
@@ -174,12 +199,12 @@ pub(super) fn error(cx: &Cx<'_>, login: Option<&LoginTab>, status: StatusCode, p
 /// The browser came without the cookies of a login.
 pub(super) fn cookie_not_found(cx: &Cx<'_>) -> Response {
     let page = ErrorPage::plain(Text::key("cookieNotFoundMessage")).developer(Developer::new(Advice::Cookies));
-    error(cx, None, StatusCode::BAD_REQUEST, &page)
+    error(cx, None, StatusCode::BAD_REQUEST, &page, Halt::CookieNotFound)
 }
 
 /// The address and the flow do not fit together.
 pub(super) fn invalid_code(cx: &Cx<'_>) -> Response {
-    error(cx, None, StatusCode::BAD_REQUEST, &ErrorPage::plain(Text::key("invalidCodeMessage")))
+    error(cx, None, StatusCode::BAD_REQUEST, &ErrorPage::plain(Text::key("invalidCodeMessage")), Halt::InvalidCode)
 }
 
 /// A realm that was switched off meanwhile, or that plain http from outside may not use (SE-32).
@@ -192,24 +217,30 @@ pub(super) fn closed(cx: &Cx<'_>) -> Option<Response> {
 
 /// A form posted by a page of somebody else: nothing was looked at (SE-03, SE-04).
 pub(crate) fn foreign(cx: &Cx<'_>) -> Response {
-    error(cx, None, StatusCode::FORBIDDEN, &ErrorPage::plain(Text::key("invalidRequestMessage")))
+    error(cx, None, StatusCode::FORBIDDEN, &ErrorPage::plain(Text::key("invalidRequestMessage")), Halt::ForeignForm)
 }
 
 /// The browser's session belongs to another user (SE-22).
 pub(super) fn different_user(cx: &Cx<'_>, login: &LoginTab, signed_in: &str) -> Response {
     let page = ErrorPage::plain(Text::with("differentUserAuthenticated", [signed_in]));
-    error(cx, Some(login), StatusCode::BAD_REQUEST, &page)
+    error(cx, Some(login), StatusCode::BAD_REQUEST, &page, Halt::DifferentUser)
 }
 
 /// A step that this server cannot show ends the login; it is never jumped over.
 pub(super) fn cannot_go_on(cx: &Cx<'_>, login: &LoginTab, message: &'static str) -> Response {
-    error(cx, Some(login), StatusCode::INTERNAL_SERVER_ERROR, &ErrorPage::server(Text::key(message)))
+    error(
+        cx,
+        Some(login),
+        StatusCode::INTERNAL_SERVER_ERROR,
+        &ErrorPage::server(Text::key(message)),
+        Halt::StepNotShown,
+    )
 }
 
 /// No thread was free to compare the password (DS-08).
 pub(super) fn busy(cx: &Cx<'_>, login: &LoginTab) -> Response {
     let page = ErrorPage::server(Text::plain("The server is busy. Try again."));
-    let mut response = error(cx, Some(login), StatusCode::SERVICE_UNAVAILABLE, &page);
+    let mut response = error(cx, Some(login), StatusCode::SERVICE_UNAVAILABLE, &page, Halt::PasswordsBusy);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
     response
 }
@@ -247,7 +278,7 @@ pub(crate) fn with_cookies(mut response: Response, jar: HeaderMap) -> Response {
 
 /// A path under `login-actions` that does not exist (Keycloak 26.4 forbids keeping it).
 pub(super) async fn not_found() -> Response {
-    let mut response = respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found");
+    let mut response = respond::halted(StatusCode::NOT_FOUND, "HTTP 404 Not Found", Halt::UnknownPath);
     response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
     response
 }

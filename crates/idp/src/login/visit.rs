@@ -13,6 +13,7 @@ use portcullis_core::time::Now;
 use crate::extract::{self, Arrival, Base, Peer};
 use crate::respond;
 use crate::state::{App, RealmView, Unavailable};
+use crate::watch::Halt;
 
 use super::flows::{self, Flow};
 use super::{Cx, page, restart};
@@ -40,7 +41,7 @@ impl Visit {
         let arrival = Arrival::read(app, realm, request).await?;
         let base = arrival.base(app);
         let Arrival { parts, body, peer, view } = arrival;
-        let broken = |_| respond::generic_error(StatusCode::BAD_REQUEST, "HTTP 400 Bad Request");
+        let broken = |_| respond::halted(StatusCode::BAD_REQUEST, "HTTP 400 Bad Request", Halt::Unreadable);
         let query = mended(&extract::query(&parts.uri).map_err(broken)?);
         let form = match parts.method {
             Method::POST => extract::form(&parts.headers, &body).map_err(broken)?,

@@ -15,6 +15,7 @@ use crate::pages::security::Policy;
 use crate::respond::html::Surroundings;
 use crate::respond::{self, Shield, cors};
 use crate::state::Unavailable;
+use crate::watch;
 
 /// Ends the session of a refresh token that the client presents (Keycloak).
 pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
@@ -23,7 +24,11 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
     let client = match client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await {
         Ok(client) => client.client(),
         Err(Reason::Unavailable) => return Err(Unavailable),
-        Err(reason) => return Ok(json_error(&reason)),
+        Err(reason) => {
+            let mut response = json_error(&reason);
+            watch::client(&mut response, || watch::named_client(&visit.headers, &visit.form));
+            return Ok(response);
+        }
     };
     let one = visit.form.count("refresh_token") == 1;
     let token = visit.form.get("refresh_token").filter(|_| one);
@@ -34,7 +39,11 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
         Some(_) => None,
     };
     let mut response = match refusal {
-        Some(reason) => json_error(&reason),
+        Some(reason) => {
+            let mut response = json_error(&reason);
+            watch::client(&mut response, || Some(client.client_id.clone()));
+            response
+        }
         None => {
             end(cx, read.as_ref().map(|t| &t.session), Some(client.id.clone()), Audience::Server).await?;
             let mut response = Response::new(axum::body::Body::empty());

@@ -10,6 +10,7 @@ use crate::login::{self, Cx};
 use crate::pages::{ErrorPage, FrontChannelClient, FrontChannelLogoutPage, InfoPage, Page, Text};
 use crate::respond;
 use crate::respond::html::Surroundings;
+use crate::watch::Halt;
 
 /// Pages of the logout may be kept but are asked for anew (Keycloak 26.4).
 pub(super) const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -66,8 +67,8 @@ pub(super) fn page<P: Page>(cx: &Cx<'_>, locales: &[String], status: StatusCode,
 }
 
 /// An error page of the logout.
-pub(super) fn error(cx: &Cx<'_>, locales: &[String], status: StatusCode, page: &ErrorPage) -> Response {
-    let mut response = around(cx, locales).error(status, page);
+pub(super) fn error(cx: &Cx<'_>, locales: &[String], status: StatusCode, page: &ErrorPage, halt: Halt) -> Response {
+    let mut response = around(cx, locales).error(status, page, halt);
     response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
     response
 }

@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
+use portcullis_core::refusal::TraceId;
 
 use crate::pages::security::{self, BrowserHeaders, Policy};
 use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, Page, RealmName};
 use crate::state::{App, RealmView};
+use crate::watch::{self, Why};
 
 /// Header of the reference number: made by us, 32 hex digits.
 pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
@@ -52,13 +54,10 @@ impl<'a> Surroundings<'a> {
     }
 
     /// An error page with a reference number. Keycloak 26.4 sends no `Cache-Control` with errors of the authorization endpoint.
-    pub(crate) fn error(&self, status: StatusCode, page: &ErrorPage) -> Response {
-        let trace = trace_id(self.app);
-        tracing::info!(trace, status = status.as_u16(), "error page");
-        let mut response = self.html(status, page, &Policy::page(self.strict), Some(&trace));
-        if let Ok(value) = HeaderValue::from_str(&trace) {
-            response.headers_mut().insert(TRACE, value);
-        }
+    pub(crate) fn error(&self, status: StatusCode, page: &ErrorPage, why: impl Into<Why>) -> Response {
+        let trace = TraceId::mint(self.app.entropy.as_ref());
+        let mut response = self.html(status, page, &Policy::page(self.strict), Some(&trace.text()));
+        watch::mark(&mut response, why.into().shown_as(trace));
         response
     }
 
@@ -100,9 +99,4 @@ impl<'a> Surroundings<'a> {
             headers.append(name, value);
         }
     }
-}
-
-/// A new reference number.
-pub(crate) fn trace_id(app: &App) -> String {
-    portcullis_core::entropy::uuid(app.entropy.as_ref()).replace('-', "")
 }

@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_core::oauth::error::Reason;
 use serde::Serialize;
 
+use crate::watch::{self, Halt};
+
 /// Which security headers an answer carries (profiles of the recordings, Keycloak 26.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Shield {
@@ -80,13 +82,15 @@ pub(crate) fn no_store(headers: &mut HeaderMap) {
 /// A row of the error table as an OAuth answer.
 pub(crate) fn oauth_error(reason: &Reason) -> Response {
     let wire = reason.wire();
-    tracing::debug!(reason = reason.name(), "refused");
     let mut body = serde_json::Map::new();
     body.insert("error".to_owned(), wire.error.into());
     if let Some(text) = wire.description {
         body.insert("error_description".to_owned(), text.into_owned().into());
     }
-    oauth_json(StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
+    let mut response =
+        oauth_json(StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body);
+    watch::mark(&mut response, reason);
+    response
 }
 
 /// Keycloak's generic family: `{"error": text}`.
@@ -96,7 +100,19 @@ pub(crate) fn generic_error(status: StatusCode, text: &str) -> Response {
 
 /// The path is there, the method is not.
 pub(crate) fn wrong_method() -> Response {
-    generic_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
+    halted(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed", Halt::Method)
+}
+
+/// The generic family with its reason.
+pub(crate) fn halted(status: StatusCode, text: &str, halt: Halt) -> Response {
+    let mut response = generic_error(status, text);
+    watch::mark(&mut response, halt);
+    response
+}
+
+/// No such realm: Keycloak's words.
+pub(crate) fn unknown_realm() -> Response {
+    halted(StatusCode::NOT_FOUND, "Realm does not exist", Halt::UnknownRealm)
 }
 
 /// Keycloak's admin family: `{"errorMessage": text}`.

@@ -27,6 +27,7 @@ use crate::bearer::{self, Refused};
 use crate::extract::{self, Base, Peer};
 use crate::respond;
 use crate::state::{App, RealmView};
+use crate::watch::{self, Halt, Why};
 
 /// Events that wait for one connection. Behind them stands the feed's own buffer.
 const WAITING: usize = 8;
@@ -56,7 +57,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     }
     let view = match app.realm(&realm).await {
         Ok(Some(view)) => view,
-        Ok(None) => return respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
+        Ok(None) => return respond::unknown_realm(),
         Err(_) => return respond::unavailable(),
     };
     let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
@@ -79,13 +80,13 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     };
     match feed::open(&app, &realm, &issuer, after).await {
         Ok(frames) => streamed(frames, Arc::clone(&app), expires_at),
-        Err(FeedRefused::NoRealm) => respond::generic_error(StatusCode::NOT_FOUND, "Realm does not exist"),
+        Err(FeedRefused::NoRealm) => respond::unknown_realm(),
         Err(FeedRefused::TooMany | FeedRefused::Unavailable) => respond::unavailable(),
     }
 }
 
 fn bad_request() -> Response {
-    respond::generic_error(StatusCode::BAD_REQUEST, "after must be EPOCH.SEQ")
+    respond::halted(StatusCode::BAD_REQUEST, "after must be EPOCH.SEQ", Halt::Cursor)
 }
 
 /// `EPOCH.SEQ`
@@ -97,32 +98,32 @@ fn cursor(text: &str) -> Option<Cursor> {
 
 /// A service account of this realm with the role. Until when its token holds: the stream goes on no longer.
 async fn permitted(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMap) -> Result<i64, Response> {
-    let refused = |status, error: &str| {
+    let refused = |status, error: &str, why: Why| {
         let mut response = respond::generic_error(status, error);
         let challenge = HeaderValue::from_str(&format!("Bearer error=\"{error}\""));
         response
             .headers_mut()
             .insert(WWW_AUTHENTICATE, challenge.unwrap_or_else(|_| HeaderValue::from_static("Bearer")));
+        watch::mark(&mut response, why);
         response
     };
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let token = match (all.next().and_then(|v| v.to_str().ok()).and_then(|v| v.split_once(' ')), all.next()) {
         (Some((scheme, token)), None) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token")),
+        _ => return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token", Halt::NoToken.into())),
     };
     let caller = match bearer::verify(app, view, issuer, token, app.now()).await {
         Ok(caller) => caller,
         Err(Refused::Unavailable) => return Err(respond::unavailable()),
-        Err(why) => {
-            tracing::debug!(?why, "a reader of the revocation feed is unknown");
-            return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token"));
-        }
+        Err(flaw) => return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token", flaw.into())),
     };
     let standing = Standing::of(&view.records, &caller.user, &caller.client.client_id);
     if standing.may_read_revocations(&caller.user).is_err() {
-        return Err(refused(StatusCode::FORBIDDEN, "insufficient_scope"));
+        let why = Why::from(Halt::NotFeedReader).of_client(Some(&caller.client.client_id));
+        return Err(refused(StatusCode::FORBIDDEN, "insufficient_scope", why));
     }
-    caller.claims.exp().ok_or_else(|| refused(StatusCode::UNAUTHORIZED, "invalid_token"))
+    let endless = || refused(StatusCode::UNAUTHORIZED, "invalid_token", Halt::IncompleteToken.into());
+    caller.claims.exp().ok_or_else(endless)
 }
 
 /// The answer: server-sent events until the reader hangs up, is too slow, or its token is over.

@@ -22,6 +22,7 @@ use super::{Call, Progress};
 use crate::bearer::{self, Refused};
 use crate::login::{self, CodeVerdict, Shown, Verdict};
 use crate::state::{App, RealmView};
+use crate::watch::{Halt, Why};
 
 /// Longer texts are no code of ours.
 const MAX_CODE: usize = 512;
@@ -169,14 +170,20 @@ impl Call<'_> {
         self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_ref())).await
     }
 
-    pub(super) async fn exchange(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
+    pub(super) async fn exchange(
+        &self,
+        view: &RealmView,
+        cx: &Context<'_>,
+        opened: Opened<'_>,
+        progress: &mut Progress,
+    ) -> Outcome {
         let (realm, client) = (&view.records.realm.id, opened.client.client());
         let asked = token_exchange::admit(cx, &opened.client, self.params)?;
         let principal = match bearer::verify(self.app, view, cx.issuer, asked.subject_token, self.now).await {
             Ok(principal) => Some(principal),
             Err(Refused::Unavailable) => return Err(Reason::Unavailable),
             Err(refused) => {
-                tracing::debug!(?refused, "a subject token does not hold");
+                progress.finer = Some(refused.into());
                 None
             }
         };
@@ -215,9 +222,17 @@ impl Call<'_> {
                 match verdict.map_err(unavailable)? {
                     Verdict::Accepted { user, second_factor: false } => Some(*user),
                     Verdict::Accepted { user, second_factor: true } => {
-                        self.has_code(view, &user).await?.then_some(*user)
+                        progress.finer = self.judge_code(view, &user).await?.halt().map(Why::from);
+                        progress.finer.is_none().then_some(*user)
                     }
-                    Verdict::Refused | Verdict::Locked => None,
+                    Verdict::Refused => {
+                        progress.finer = Some(Halt::WrongPassword.into());
+                        None
+                    }
+                    Verdict::Locked => {
+                        progress.finer = Some(Halt::AccountRests.into());
+                        None
+                    }
                     Verdict::Disabled { .. } => return Err(Reason::AccountDisabled),
                     Verdict::Busy => return Err(Reason::Unavailable),
                 }
@@ -232,12 +247,11 @@ impl Call<'_> {
 }
 
 impl Call<'_> {
-    /// Whether the one-time code of the account's first device came along (MF-02). A missing one counts as wrong (Keycloak 26.4).
-    async fn has_code(&self, view: &Arc<RealmView>, user: &User) -> Result<bool, Reason> {
+    /// What the one-time code that came along is worth, by the account's first device (MF-02). A missing one counts as wrong (Keycloak 26.4).
+    async fn judge_code(&self, view: &Arc<RealmView>, user: &User) -> Result<CodeVerdict, Reason> {
         let code = self.params.raw("otp").or_else(|| self.params.raw("totp")).unwrap_or_default();
         let shown = Shown { code: Secret::new(code), device: None };
-        let verdict = login::check_code(self.app, view, user, shown, &self.peer.ip, None).await.map_err(unavailable)?;
-        Ok(verdict == CodeVerdict::Accepted)
+        login::check_code(self.app, view, user, shown, &self.peer.ip, None).await.map_err(unavailable)
     }
 }
 

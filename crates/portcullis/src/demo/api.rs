@@ -14,12 +14,13 @@ use super::Addresses;
 use super::seed::REALM;
 use crate::failure::Failure;
 use crate::feed::InProcess;
+use crate::telemetry::GuardRefusals;
 
 /// The routes of port 8000.
 ///
 /// # Errors
 /// A guard that cannot be built.
-pub(super) fn router(addresses: &Addresses, idp: &Idp) -> Result<Router, Failure> {
+pub(super) fn router(addresses: &Addresses, idp: &Idp, refusals: GuardRefusals) -> Result<Router, Failure> {
     let issuer = addresses.issuer();
     let door = Door::new(Reach::Configured).map_err(|e| Failure::failed(format!("guard: {e}")))?;
     let keys: Arc<dyn KeySource> = Arc::new(IssuerKeys::new(&*issuer, door, KeyPolicy::default()));
@@ -32,6 +33,7 @@ pub(super) fn router(addresses: &Addresses, idp: &Idp) -> Result<Router, Failure
         .bearer()
         .keys(keys)
         .cutoffs(feed)
+        .refusals(Arc::new(refusals))
         .build()
         .map_err(|e| Failure::failed(format!("guard: {e}")))?;
     let admin = Router::new().route("/admin", get(admin)).layer(require::role("admin"));

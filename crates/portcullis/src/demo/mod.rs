@@ -10,13 +10,14 @@ mod seed;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use portcullis_idp::import::{ImportError, ImportOptions};
 use portcullis_idp::{IdpConfig, Reach};
 use portcullis_store::Db;
 use tokio::sync::watch;
 
-use crate::clock::{Stopwatch, SystemEntropy};
+use crate::clock::{Stopwatch, SystemClock, SystemEntropy};
 use crate::command::{Cli, Environment};
 use crate::data;
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ use crate::listen::{Hosts, Listener};
 use crate::run::stop_signal;
 use crate::serve::{cores, folder};
 use crate::start::{self, Place, Started};
+use crate::telemetry::GuardRefusals;
 
 pub use seed::{DEMO_ATTRIBUTE, People, realm_file};
 
@@ -111,10 +113,12 @@ pub async fn serve_all(
 ) -> Result<(), Failure> {
     tokio::spawn(crate::chores::end_streams(started.idp.clone(), stop.clone()));
     let app = tokio::spawn(app.serve(app::router(addresses), stop.clone()));
-    let api = tokio::spawn(api.serve(api::router(addresses, &started.idp)?, stop.clone()));
+    let refusals = GuardRefusals::into(Arc::clone(&started.refusals), Arc::new(SystemClock));
+    let api = tokio::spawn(api.serve(api::router(addresses, &started.idp, refusals)?, stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
+    let control = started.control(stop.clone());
     idp.serve(started.idp.router(), stop).await;
-    for part in [app, api, sender] {
+    for part in [app, api, control, sender] {
         part.await.map_err(|e| Failure::failed(format!("a part of the demo ended: {e}")))?;
     }
     Ok(())

@@ -35,6 +35,7 @@ mod pkce;
 mod properties;
 mod races;
 mod refresh;
+mod refusals;
 mod resources;
 mod revoke;
 mod services;

@@ -1,0 +1,129 @@
+//! The one layer around all routes: a refusal gets its id, its header and its record here, whoever refused.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use axum::extract::Request;
+use axum::response::Response;
+use http::{HeaderValue, Uri};
+use portcullis_core::refusal::{Record, Shown, TraceId, traceparent};
+use tower::{Layer, Service};
+
+use super::{Endpoint, Halt, Why};
+use crate::respond::html::TRACE;
+use crate::state::App;
+
+/// Puts [`Watched`] around a route.
+#[derive(Clone)]
+pub(crate) struct WatchLayer(Arc<App>);
+
+impl WatchLayer {
+    /// For the routes of an idp.
+    pub(crate) const fn new(app: Arc<App>) -> Self {
+        Self(app)
+    }
+}
+
+impl<S> Layer<S> for WatchLayer {
+    type Service = Watched<S>;
+
+    fn layer(&self, inner: S) -> Watched<S> {
+        Watched { inner, app: Arc::clone(&self.0) }
+    }
+}
+
+/// A route that is watched.
+#[derive(Clone)]
+pub(crate) struct Watched<S> {
+    inner: S,
+    app: Arc<App>,
+}
+
+impl<S> Service<Request> for Watched<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        // Kept for a refusal only: both are counted references, no copies.
+        let seen = Seen { uri: request.uri().clone(), parent: request.headers().get("traceparent").cloned() };
+        let app = Arc::clone(&self.app);
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let mut response = answer.await?;
+            if response.status().as_u16() >= 400 || response.extensions().get::<Why>().is_some() {
+                refused(&app, &seen, &mut response);
+            }
+            Ok(response)
+        })
+    }
+}
+
+/// What is kept of a request while it is answered.
+struct Seen {
+    uri: Uri,
+    parent: Option<HeaderValue>,
+}
+
+fn refused(app: &App, seen: &Seen, response: &mut Response) {
+    let status = response.status();
+    let why = response.extensions_mut().remove::<Why>().unwrap_or_else(|| Why::of_status(status));
+    let trace = why.trace.unwrap_or_else(|| TraceId::mint(app.entropy.as_ref())).text();
+    if let Ok(value) = HeaderValue::from_str(&trace) {
+        response.headers_mut().insert(TRACE, value);
+    }
+    let (endpoint, segment) = Endpoint::of(seen.uri.path());
+    let named = segment.map(|s| percent_encoding::percent_decode_str(s).decode_utf8_lossy());
+    let realm = named.as_deref().filter(|name| app.knows_realm(name)).map(str::to_owned);
+    let why = match &named {
+        Some(name) if why.reason == Halt::UnknownRealm.name() => why.received(&Shown::identifier(name)),
+        Some(_) | None => why,
+    };
+    let record = Record {
+        trace,
+        time: app.now().millis(),
+        source: "idp".to_owned(),
+        realm,
+        client_id: why.client.map(Shown::into_string),
+        endpoint: endpoint.name().to_owned(),
+        status: status.as_u16(),
+        reason: why.reason.to_owned(),
+        check: why.explained.check.to_owned(),
+        expected: why.explained.expected.into_owned(),
+        got: why.explained.got.into_owned(),
+        advice: why.explained.advice.to_owned(),
+        traceparent: seen.parent.as_ref().and_then(|v| traceparent(v.to_str().ok()?)).map(str::to_owned),
+    };
+    report(app, record);
+}
+
+/// One log line for each record that is kept: what floods the sink does not flood the log.
+fn report(app: &App, record: Record) {
+    let line = record.clone();
+    if app.watch.refusals.refused(record) {
+        tracing::info!(
+            trace = line.trace,
+            realm = line.realm,
+            client_id = line.client_id,
+            endpoint = line.endpoint,
+            status = line.status,
+            reason = line.reason,
+            check = line.check,
+            expected = line.expected,
+            got = line.got,
+            traceparent = line.traceparent,
+            "refused"
+        );
+    }
+}
