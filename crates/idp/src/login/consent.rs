@@ -36,6 +36,10 @@ pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 }
 
 async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    // Keycloak 26.4: nothing is there for who does not post.
+    if visit.method != Method::POST && !visit.query.has("tab_id") {
+        return Ok(page::not_found().await);
+    }
     let (flow, login) = match visit.login(cx).await? {
         Ok(found) => found,
         Err(response) => return Ok(response),
@@ -44,7 +48,6 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         return device::decide(cx, visit, flow, login).await;
     }
     if visit.method != Method::POST {
-        // Keycloak 26.4: nothing is there for who does not post.
         return Ok(page::not_found().await);
     }
     let user = match login.stage.user() {
