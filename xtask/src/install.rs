@@ -16,10 +16,12 @@ const BROWSER: [Need; 2] = [
     Need { program: "chromium", probe: &["--version"], packages: &["chromium"] },
     Need { program: "chromedriver", probe: &["--version"], packages: &["chromium-driver"] },
 ];
-const SCRIPTS: [Need; 3] = [
+const SCRIPTS: [Need; 5] = [
     Need { program: "node", probe: &["--version"], packages: &["nodejs"] },
     Need { program: "npm", probe: &["--version"], packages: &["npm"] },
     Need { program: "python3", probe: &["-c", "import venv, ensurepip"], packages: &["python3", "python3-venv"] },
+    Need { program: "curl", probe: &["--version"], packages: &["curl"] },
+    Need { program: "openssl", probe: &["version"], packages: &["openssl"] },
 ];
 
 /// Everything the tests need.

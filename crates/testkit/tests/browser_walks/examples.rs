@@ -53,3 +53,16 @@ async fn the_sdks_own_tests_pass() -> Result<()> {
     assert!(ended_well && count("fail ") == Some(0) && count("pass ").is_some_and(|n| n >= 20), "{text}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_grant_and_every_logout_by_curl() -> Result<()> {
+    let folder = root().join("examples/curl");
+    let realm = serde_json::from_slice(&std::fs::read(folder.join("realm.json"))?)?;
+    let idp = Idp::start(&realm).await?;
+    let mut walk = Command::new("bash");
+    walk.arg("walk.sh").env("BASE", &idp.base).current_dir(&folder);
+    let (ended_well, text) = output(walk).await?;
+    let seen = text.lines().filter(|line| line.starts_with("ok  ")).count();
+    assert!(ended_well && text.trim_end().ends_with("all of it") && seen >= 30, "{text}");
+    Ok(())
+}
