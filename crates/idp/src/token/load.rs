@@ -195,12 +195,18 @@ impl Call<'_> {
             }
             None => None,
         };
+        let consent = match principal.as_ref().filter(|_| client.settings.consent_required) {
+            Some(principal) => self.app.db.consent(realm, &principal.user.id, &client.id).await.map_err(unavailable)?,
+            None => None,
+        };
         let subject = principal.as_ref().map(|p| token_exchange::Subject {
             user: &p.user,
             holder: p.client,
             session,
             audience: p.claims.aud(),
             scope: p.claims.str("scope").unwrap_or_default(),
+            acr: p.claims.str("acr"),
+            consent: consent.as_ref(),
         });
         self.settle(view, token_exchange::decide(cx, &opened.client, &asked, subject, below.as_ref())).await
     }

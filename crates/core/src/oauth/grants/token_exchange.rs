@@ -7,11 +7,13 @@ use super::family;
 use crate::claims::{Target, gather};
 use crate::client::Client;
 use crate::entropy::uuid;
+use crate::login::consent;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::scope::{self, OFFLINE_ACCESS, OPENID};
 use crate::oauth::token::{self, Context, Decision, FamilyTerms, GrantType, Issue};
+use crate::pending::Consent;
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Profile;
 use crate::session::{ClientSession, Grant, UserSession};
@@ -53,6 +55,10 @@ pub struct Subject<'a> {
     pub audience: &'a [String],
     /// `scope`
     pub scope: &'a str,
+    /// `acr`
+    pub acr: Option<&'a str>,
+    /// What the user allowed the client that asks, where it needs that.
+    pub consent: Option<&'a Consent>,
 }
 
 /// Judges the parameters.
@@ -130,7 +136,8 @@ fn parties<'a>(
     if asked.requested == REFRESH_TOKEN && subject.session.is_none_or(|session| session.offline) {
         return Err(Reason::ExchangeRequestedType);
     }
-    if client.settings.consent_required {
+    let words = granted_words(cx, client, asked, subject.scope);
+    if !consent::still_given(cx.records, client, &words, subject.consent) {
         return Err(Reason::ExchangeMissingConsent(client.client_id.clone()));
     }
     Ok(subject)
@@ -149,7 +156,8 @@ fn give<'a>(
     let words = granted_words(cx, client, asked, subject.scope);
     let grant = Grant {
         scope: words,
-        acr: below.and_then(|b| b.grant.acr.clone()).or(Some("1".to_owned())),
+        // RT-17: never better than what the subject token says.
+        acr: subject.acr.map(str::to_owned),
         ..Grant::default()
     };
     let transient = subject.session.is_none();
