@@ -10,6 +10,7 @@ use portcullis_store::{Db, RealmLimits};
 use tokio::sync::watch;
 
 use crate::clock::{Stopwatch, SystemClock};
+use crate::telemetry::metrics;
 
 /// How often expired rows are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(600);
@@ -50,14 +51,21 @@ async fn sweep_once(db: &Db) {
         }
     }
     match db.sweep(SystemClock.now(), &limits).await {
-        Err(error) => tracing::warn!(%error, "sweep"),
+        Err(error) => {
+            metrics::count(&metrics::counters().sweeps_alarmed);
+            tracing::warn!(%error, "sweep");
+        }
         Ok(report) if report.alarm() => {
+            metrics::count(&metrics::counters().sweeps_alarmed);
             tracing::error!(
                 ?report,
                 "a sweep would have removed more than a fifth of a table and left it; look at the clock"
             );
         }
-        Ok(report) => tracing::debug!(?report, "swept"),
+        Ok(report) => {
+            metrics::count(&metrics::counters().swept);
+            tracing::debug!(?report, "swept");
+        }
     }
 }
 

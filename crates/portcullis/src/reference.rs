@@ -7,15 +7,18 @@ use clap::CommandFactory as _;
 
 use crate::command::Cli;
 use crate::failure::Failure;
+use crate::telemetry::metrics;
 
 /// Writes the tables to a folder.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write(folder: &Path) -> Result<(), Failure> {
-    let file = folder.join("command-line.md");
-    std::fs::write(&file, command_line()).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
-    println!("{}", file.display());
+    for (name, text) in [("command-line.md", command_line()), ("metrics.md", metrics::reference())] {
+        let file = folder.join(name);
+        std::fs::write(&file, text).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
+        println!("{}", file.display());
+    }
     Ok(())
 }
 

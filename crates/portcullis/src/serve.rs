@@ -15,6 +15,7 @@ use crate::health::Health;
 use crate::listen::{Hosts, Listener, tls};
 use crate::run::stop_signal;
 use crate::start::{self, Place, Started};
+use crate::telemetry::metrics;
 
 /// Cores of this machine.
 #[must_use]
@@ -81,8 +82,9 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
         outbound: if config.outbound.allow_private { Reach::Configured } else { Reach::PublicOnly },
         outbound_hosts: config.outbound.allow.clone(),
     };
+    let counted = config.metrics.as_ref().map(|m| m.realms.as_slice()).unwrap_or_default();
     let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
-    let started = start::open(place, idp_config).await?;
+    let started = start::open_counting(place, idp_config, counted).await?;
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, config.server.listen.ip().is_loopback()).await?;
     start::import(&started, &config.idp.import).await?;
@@ -100,6 +102,11 @@ async fn run(config: &Config, listener: Listener, started: Started, clock: Stopw
     if let Some(address) = config.server.health_listen {
         let listener = Listener::bind(address).await?;
         others.push(tokio::spawn(listener.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));
+    }
+    if let Some(section) = &config.metrics {
+        let listener = Listener::bind(section.listen).await?;
+        let router = metrics::router(started.sources()).merge(Health::of(started.db.clone(), clock).router());
+        others.push(tokio::spawn(listener.serve(router, stop.clone())));
     }
     let main_router = match &config.admin {
         None => started.idp.router(),

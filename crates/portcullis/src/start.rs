@@ -6,15 +6,17 @@ use std::sync::Arc;
 use portcullis_core::entropy::uuid;
 use portcullis_core::secret::Secret;
 use portcullis_idp::import::{Bootstrap, ImportError, ImportOptions, Progress};
+use portcullis_idp::watch::Figures;
 use portcullis_idp::{Deps, Idp, IdpConfig, Local, Watch};
 use portcullis_store::{Db, MemoryEphemeral, OpenError, OpenOptions, ServerKeys};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::clock::{SystemClock, SystemEntropy};
+use crate::clock::{Stopwatch, SystemClock, SystemEntropy};
 use crate::command::Environment;
 use crate::data::DataFolder;
 use crate::failure::Failure;
+use crate::telemetry::metrics::Sources;
 use crate::telemetry::{Ring, control};
 
 /// Shortest bootstrap password beyond loopback, characters.
@@ -36,17 +38,33 @@ pub struct Started {
     pub db: Db,
     /// The refusals of the last hour.
     pub refusals: Arc<Ring>,
+    /// Counters of the idp.
+    pub figures: Arc<Figures>,
+    /// Short-lived values.
+    pub ephemeral: Arc<MemoryEphemeral>,
     /// The data folder; `None` in memory.
     pub folder: Option<PathBuf>,
 }
 
 impl Started {
-    /// Answers commands on the control socket until `stop`. In memory there is none.
+    /// What the metrics page is made of.
+    #[must_use]
+    pub fn sources(&self) -> Sources {
+        Sources {
+            figures: Arc::clone(&self.figures),
+            idp: self.idp.clone(),
+            db: self.db.clone(),
+            ephemeral: Arc::clone(&self.ephemeral),
+            refusals: Arc::clone(&self.refusals),
+        }
+    }
+
+    /// Answers commands on the control socket until `stop`; it stands when this returns. In memory there is none.
     pub fn control(&self, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-        let (folder, refusals) = (self.folder.clone(), Arc::clone(&self.refusals));
+        let (opened, refusals) = (self.folder.as_deref().and_then(control::open), Arc::clone(&self.refusals));
         tokio::spawn(async move {
-            if let Some(folder) = folder {
-                control::serve(folder, refusals, stop).await;
+            if let Some(opened) = opened {
+                control::serve(opened, refusals, stop).await;
             }
         })
     }
@@ -57,6 +75,15 @@ impl Started {
 /// # Errors
 /// One line: a locked or read-only folder, a wrong key, a broken theme.
 pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
+    open_counting(place, config, &[]).await
+}
+
+/// The same; `counted` are the realms that metrics count each by itself.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_counting(place: Place, config: IdpConfig, counted: &[String]) -> Result<Started, Failure> {
+    let clock = Stopwatch::start();
     let options = OpenOptions::default();
     let (db, folder) = match place {
         Place::Folder(folder, keys) => {
@@ -67,17 +94,20 @@ pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
             (Db::in_memory_with(keys, options).map_err(|e| Failure::failed(format!("memory: {e}")))?, None)
         }
     };
+    let ephemeral = Arc::new(MemoryEphemeral::new(uuid(&SystemEntropy)));
     let deps = Deps {
         db: db.clone(),
-        ephemeral: Arc::new(MemoryEphemeral::new(uuid(&SystemEntropy))),
+        ephemeral: ephemeral.clone(),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         config,
     };
     let refusals = Arc::new(Ring::default());
-    let watch = Watch { refusals: refusals.clone() };
+    let figures = Arc::new(Figures::of_realms(counted));
+    let watch =
+        Watch { refusals: refusals.clone(), figures: Arc::clone(&figures), elapsed: Arc::new(move || clock.elapsed()) };
     let idp = Idp::open_with(deps, Arc::new(Local), watch).await.map_err(|e| Failure::configuration(e.to_string()))?;
-    Ok(Started { idp, db, refusals, folder })
+    Ok(Started { idp, db, refusals, figures, ephemeral, folder })
 }
 
 fn storage(folder: &Path, error: &OpenError) -> Failure {

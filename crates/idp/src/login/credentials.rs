@@ -14,6 +14,7 @@ use portcullis_core::user::{Credential, User};
 use super::counter::Counter;
 use crate::password::{Unhashed, Verdict as Compared};
 use crate::state::{App, RealmView, Unavailable};
+use crate::watch::Login;
 
 /// What a name and a password are worth.
 #[derive(Clone, Debug)]
@@ -57,7 +58,16 @@ pub(crate) async fn check_password(
     }
     let attempt =
         Attempt { counter: Counter::new(app, view, ip), username: username.to_owned(), password: password.clone() };
-    tokio::spawn(attempt.judge(device)).await.map_err(|_| Unavailable)?
+    let verdict = tokio::spawn(attempt.judge(device)).await.map_err(|_| Unavailable)??;
+    let counted = match &verdict {
+        Verdict::Accepted { .. } => Login::Accepted,
+        Verdict::Refused => Login::Refused,
+        Verdict::Locked => Login::Rests,
+        Verdict::Disabled { .. } => Login::Disabled,
+        Verdict::Busy => Login::Busy,
+    };
+    app.watch.figures.of(Some(&view.records.realm.name)).compared(counted);
+    Ok(verdict)
 }
 
 struct Attempt {

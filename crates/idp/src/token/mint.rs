@@ -30,6 +30,7 @@ pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Resu
     let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;
     let payload = issue.access(&uuid(&*app.entropy));
     let access = sign(app, &access_key, access_type(issue.client), &payload.json).await?;
+    app.watch.figures.of(Some(&view.records.realm.name)).issued(issue.kind, access_key.alg());
     let refresh = match issue.refresh(payload.has_subject) {
         Some((json, kid)) => {
             let key = view.keys.by_kid(kid.as_str()).ok_or(Reason::Unavailable)?;
@@ -73,7 +74,9 @@ pub(crate) async fn front(
     let access = if beside.response_type.token {
         let key = key(view, issue.client, ACCESS_ALGORITHM)?;
         let payload = issue.access(&uuid(&*app.entropy));
-        Some(sign(app, &key, access_type(issue.client), &payload.json).await?)
+        let access = sign(app, &key, access_type(issue.client), &payload.json).await?;
+        app.watch.figures.of(Some(&view.records.realm.name)).issued(issue.kind, key.alg());
+        Some(access)
     } else {
         None
     };

@@ -12,7 +12,7 @@ use http::{HeaderValue, Uri};
 use portcullis_core::refusal::{Record, Shown, TraceId, traceparent};
 use tower::{Layer, Service};
 
-use super::{Endpoint, Halt, Why};
+use super::{Endpoint, Halt, Kind, Why};
 use crate::respond::html::TRACE;
 use crate::state::App;
 
@@ -59,12 +59,17 @@ where
         // Kept for a refusal only: both are counted references, no copies.
         let seen = Seen { uri: request.uri().clone(), parent: request.headers().get("traceparent").cloned() };
         let app = Arc::clone(&self.app);
+        let kind = Kind::of(Endpoint::of(seen.uri.path()).0, request.method());
+        let began = (app.watch.elapsed)();
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut response = answer.await?;
             if response.status().as_u16() >= 400 || response.extensions().get::<Why>().is_some() {
                 refused(&app, &seen, &mut response);
             }
+            let took = (app.watch.elapsed)().saturating_sub(began);
+            let block = app.watch.figures.of(Endpoint::of(seen.uri.path()).1);
+            block.answered(kind, response.status(), took);
             Ok(response)
         })
     }
@@ -90,6 +95,7 @@ fn refused(app: &App, seen: &Seen, response: &mut Response) {
         Some(name) if why.reason == Halt::UnknownRealm.name() => why.received(&Shown::identifier(name)),
         Some(_) | None => why,
     };
+    app.watch.figures.of(segment).refused(endpoint, why.explained.class);
     let record = Record {
         trace,
         time: app.now().millis(),

@@ -6,7 +6,8 @@
 mod sections;
 
 pub use sections::{
-    AdminSection, IdpSection, LogFormat, LogSection, OutboundSection, ServerSection, StorageSection, TlsSection,
+    AdminSection, IdpSection, LogFormat, LogSection, MetricsSection, OutboundSection, ServerSection, StorageSection,
+    TlsSection,
 };
 
 use std::path::Path;
@@ -33,6 +34,8 @@ pub struct Config {
     pub outbound: OutboundSection,
     /// `[admin]`: absent means `/admin` and the master realm answer on the main listener, loopback only.
     pub admin: Option<AdminSection>,
+    /// `[metrics]`: absent means nothing is shown.
+    pub metrics: Option<MetricsSection>,
     /// `[log]`
     #[serde(default)]
     pub log: LogSection,

@@ -95,6 +95,17 @@ pub struct AdminSection {
     pub listen: SocketAddr,
 }
 
+/// `[metrics]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsSection {
+    /// Where `/metrics` and `/health` answer; nobody has to log in there, so keep it from strangers.
+    pub listen: SocketAddr,
+    /// Realms that are counted each by itself.
+    #[serde(default)]
+    pub realms: Vec<String>,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

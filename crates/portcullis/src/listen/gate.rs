@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tower::Service;
 
 use super::Network;
+use crate::telemetry::metrics;
 
 /// Host names that are served; others get 421 (SE-28: DNS rebinding and forged `Host`).
 #[derive(Clone, Debug)]
@@ -130,6 +131,7 @@ impl Service<Request<Incoming>> for Guarded {
             None => single_host(request.headers()),
         };
         if !self.rules.hosts.serve(host) {
+            metrics::count(&metrics::counters().misdirected);
             return Box::pin(async { Ok(misdirected()) });
         }
         let peer = self.rules.peer(self.peer, request.headers());

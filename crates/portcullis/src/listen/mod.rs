@@ -30,6 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::failure::Failure;
+use crate::telemetry::metrics;
 
 /// [`Listener::patience`] unless it is set.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,8 +118,10 @@ impl Listener {
             let service = gate.for_peer(router.clone(), peer);
             let watcher = graceful.watcher();
             let acceptor = acceptor.clone();
+            metrics::count(&metrics::counters().accepted);
             tokio::spawn(async move {
                 let _place = place;
+                let _counted = Ended;
                 connection(stream, acceptor, service, (watcher, patience)).await;
             });
         }
@@ -135,6 +138,15 @@ fn sorry(_said: Box<dyn std::any::Any + Send>) -> Response {
     let mut response = Response::new(Body::from("Internal server error.\n"));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
+}
+
+/// However a connection ends, it is counted.
+struct Ended;
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        metrics::count(&metrics::counters().ended);
+    }
 }
 
 async fn connection(

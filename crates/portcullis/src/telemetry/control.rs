@@ -41,18 +41,31 @@ pub fn socket(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// Listens until `stop`. A folder whose path is too long for a socket has none, and the log says so.
+/// A socket that stands and can be asked.
+pub struct Control {
+    path: PathBuf,
+    listener: UnixListener,
+    owner: u32,
+}
+
+/// Opens the socket of a folder. A folder whose path is too long for a socket has none, and the log says so.
 ///
 /// The folder is locked by its database, so a socket that stands there is of a process that is gone.
-pub async fn serve(folder: PathBuf, ring: Arc<Ring>, mut stop: watch::Receiver<bool>) {
-    let path = socket(&folder);
-    let (listener, owner) = match listen(&path) {
-        Ok(bound) => bound,
+#[must_use]
+pub fn open(folder: &Path) -> Option<Control> {
+    let path = socket(folder);
+    match listen(&path) {
+        Ok((listener, owner)) => Some(Control { path, listener, owner }),
         Err(error) => {
             tracing::warn!(socket = %path.display(), %error, "no control socket: commands cannot ask this server");
-            return;
+            None
         }
-    };
+    }
+}
+
+/// Answers until `stop`.
+pub async fn serve(control: Control, ring: Arc<Ring>, mut stop: watch::Receiver<bool>) {
+    let Control { path, listener, owner } = control;
     let router = Router::new().route("/why/{id}", get(why)).with_state(ring);
     loop {
         let accepted = tokio::select! {

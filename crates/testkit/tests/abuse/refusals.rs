@@ -45,7 +45,7 @@ impl Kept {
 
 async fn watched(house: House) -> Result<(TestServer, Arc<Kept>)> {
     let kept = Arc::new(Kept::default());
-    let options = Options { watch: Watch { refusals: kept.clone() }, ..Options::default() };
+    let options = Options { watch: Watch { refusals: kept.clone(), ..Watch::default() }, ..Options::default() };
     let server = TestServer::with(options).await?;
     furnish(&server, house).await?;
     Ok((server, kept))
