@@ -40,6 +40,8 @@ pub enum Command {
     },
     /// Say why a request was refused, by the trace id of its answer (header Portcullis-Trace).
     Why(WhyArgs),
+    /// List a realm's signature keys, make a new one, or switch one off: at the running server, while requests run.
+    Keys(KeysArgs),
     /// Print the reference tables of the documentation, made from the code.
     #[command(hide = true)]
     DocsReference {
@@ -84,6 +86,42 @@ pub struct WhyArgs {
     /// Print the record as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `portcullis keys`.
+#[derive(Debug, Args)]
+pub struct KeysArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: KeysCommand,
+    /// The realm.
+    #[arg(long, value_name = "NAME", global = true, default_value = "master")]
+    pub realm: String,
+    /// The data folder of the running server; absent: the demo's or that of `portcullis idp`, here.
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+}
+
+/// What `portcullis keys` does.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// One line a key: algorithm, status, kid.
+    List,
+    /// Make a key and let it sign; the one before it goes on verifying.
+    Rotate {
+        /// The JOSE algorithm.
+        #[arg(long, value_name = "ALG", default_value = "RS256")]
+        algorithm: String,
+    },
+    /// Let a key sign (active), only verify (passive), or neither (disabled: its tokens end at once).
+    Set {
+        /// The key.
+        #[arg(value_name = "KID")]
+        kid: String,
+        /// The status.
+        #[arg(value_name = "STATUS", value_parser = ["active", "passive", "disabled"])]
+        status: String,
+    },
 }
 
 /// The environment variables this program reads.

@@ -15,6 +15,7 @@ pub mod demo;
 pub mod failure;
 pub mod feed;
 pub mod health;
+pub mod keys;
 pub mod listen;
 pub mod logs;
 pub mod reference;

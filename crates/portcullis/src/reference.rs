@@ -29,7 +29,11 @@ fn command_line() -> String {
     let root = Cli::command();
     section(&mut text, "portcullis", &root);
     for command in root.get_subcommands().filter(|c| !c.is_hide_set()) {
-        section(&mut text, &format!("portcullis {}", command.get_name()), command);
+        let name = format!("portcullis {}", command.get_name());
+        section(&mut text, &name, command);
+        for below in command.get_subcommands() {
+            section(&mut text, &format!("{name} {}", below.get_name()), below);
+        }
     }
     text
 }

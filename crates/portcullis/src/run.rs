@@ -39,6 +39,7 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
             Ok(())
         }
         Some(Command::Why(arguments)) => crate::telemetry::why::run(arguments),
+        Some(Command::Keys(arguments)) => crate::keys::run(arguments),
         Some(Command::DocsReference { out }) => crate::reference::write(out),
     }
 }

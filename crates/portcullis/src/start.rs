@@ -16,8 +16,9 @@ use crate::clock::{Stopwatch, SystemClock, SystemEntropy};
 use crate::command::Environment;
 use crate::data::DataFolder;
 use crate::failure::Failure;
+use crate::telemetry::Ring;
+use crate::telemetry::control::{self, Asked};
 use crate::telemetry::metrics::Sources;
-use crate::telemetry::{Ring, control};
 
 /// Shortest bootstrap password beyond loopback, characters.
 const SHORTEST_PASSWORD: usize = 12;
@@ -61,10 +62,12 @@ impl Started {
 
     /// Answers commands on the control socket until `stop`; it stands when this returns. In memory there is none.
     pub fn control(&self, stop: watch::Receiver<bool>) -> JoinHandle<()> {
-        let (opened, refusals) = (self.folder.as_deref().and_then(control::open), Arc::clone(&self.refusals));
+        // Before the server says that it is ready: whoever reads that may ask.
+        let control = self.folder.as_deref().and_then(control::open);
+        let asked = Asked { refusals: Arc::clone(&self.refusals), idp: self.idp.clone() };
         tokio::spawn(async move {
-            if let Some(opened) = opened {
-                control::serve(opened, refusals, stop).await;
+            if let Some(control) = control {
+                control::serve(control, asked, stop).await;
             }
         })
     }

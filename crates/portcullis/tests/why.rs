@@ -130,3 +130,31 @@ fn a_socket_that_a_killed_server_left_is_replaced() {
     let text = String::from_utf8(why(&[&id, "--data", name]).stdout).unwrap();
     assert!(text.contains("no realm of that name: moon"), "{text}");
 }
+
+fn keys(arguments: &[&str]) -> Output {
+    Command::new("/usr/bin/timeout").args(["60", PROGRAM, "keys"]).args(arguments).env_clear().output().unwrap()
+}
+
+#[test]
+fn keys_rotate_at_the_running_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let name = data.to_str().unwrap();
+    assert_eq!(keys(&["list", "--data", name]).status.code(), Some(3), "nobody runs");
+    let _running = Running::start(&data);
+    let text = |output: Output| String::from_utf8(output.stdout).unwrap();
+    let old = text(keys(&["list", "--data", name]));
+    let old = old.lines().find(|l| l.starts_with("RS256 ")).unwrap();
+    let kid = old.split_whitespace().nth(2).unwrap();
+    assert!(old.contains(" active "));
+    // The only one stays.
+    let last = keys(&["set", kid, "disabled", "--data", name]);
+    assert_eq!(last.status.code(), Some(1));
+    assert!(String::from_utf8(last.stderr).unwrap().contains("rotate first"));
+    let made = text(keys(&["rotate", "--algorithm", "RS256", "--data", name]));
+    assert!(made.starts_with("RS256  active "), "{made}");
+    let list = text(keys(&["list", "--data", name]));
+    assert!(list.contains(made.trim()) && list.contains(&format!("RS256  passive  {kid}")), "{list}");
+    assert!(text(keys(&["set", kid, "disabled", "--data", name])).contains("disabled"));
+    assert_eq!(keys(&["list", "--realm", "moon", "--data", name]).status.code(), Some(1), "no such realm");
+}

@@ -4,6 +4,9 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /why/{id}` | 200 and the [`portcullis_core::refusal::Record`], else 404 |
+//! | `GET /keys/{realm}` | 200 and a list of lines, else 400 and why not |
+//! | `POST /keys/{realm}/rotate/{algorithm}` | 200 and the new key's line, else 400 and why not |
+//! | `POST /keys/{realm}/{kid}/{status}` | the same |
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -19,15 +22,20 @@ use http::{StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use portcullis_core::time::Clock as _;
+use portcullis_idp::Idp;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 
 use super::Ring;
 use crate::clock::SystemClock;
 use crate::failure::Failure;
+use crate::keys;
 
 /// The socket's name in the data folder.
 const NAME: &str = "control.sock";
+
+/// Data folders that are looked at when none is named: the demo's and that of `portcullis idp`.
+const USUAL: [&str; 2] = [".portcullis", ".portcullis-idp"];
 
 /// How long one side waits for the other.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -35,20 +43,36 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Longest answer a command reads, bytes.
 const LONGEST: u64 = 1024 * 1024;
 
+/// What commands may ask about.
+#[derive(Clone)]
+pub struct Asked {
+    /// The refusals of the last hour.
+    pub refusals: Arc<Ring>,
+    /// The identity provider.
+    pub idp: Idp,
+}
+
+/// The folder that a command names, else the usual one with a running server.
+#[must_use]
+pub fn folder(named: Option<&Path>) -> PathBuf {
+    let found = || USUAL.iter().map(Path::new).find(|folder| socket(folder).exists());
+    named.or_else(found).unwrap_or(Path::new(".portcullis")).to_owned()
+}
+
 /// The socket of a data folder.
 #[must_use]
 pub fn socket(folder: &Path) -> PathBuf {
     folder.join(NAME)
 }
 
-/// A socket that stands and can be asked.
+/// A socket that takes questions; they wait until it is served.
 pub struct Control {
     path: PathBuf,
     listener: UnixListener,
     owner: u32,
 }
 
-/// Opens the socket of a folder. A folder whose path is too long for a socket has none, and the log says so.
+/// Makes the socket of a folder. One whose path is too long for a socket has none, and the log says so.
 ///
 /// The folder is locked by its database, so a socket that stands there is of a process that is gone.
 #[must_use]
@@ -64,9 +88,9 @@ pub fn open(folder: &Path) -> Option<Control> {
 }
 
 /// Answers until `stop`.
-pub async fn serve(control: Control, ring: Arc<Ring>, mut stop: watch::Receiver<bool>) {
+pub async fn serve(control: Control, asked: Asked, mut stop: watch::Receiver<bool>) {
     let Control { path, listener, owner } = control;
-    let router = Router::new().route("/why/{id}", get(why)).with_state(ring);
+    let router = Router::new().route("/why/{id}", get(why)).merge(keys::routes()).with_state(asked);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -104,9 +128,9 @@ async fn answer(stream: UnixStream, router: Router) {
     }
 }
 
-async fn why(State(ring): State<Arc<Ring>>, uri: Uri) -> Response {
+async fn why(State(asked): State<Asked>, uri: Uri) -> Response {
     let id = uri.path().rsplit('/').next().unwrap_or_default();
-    match ring.find(id, SystemClock.now()) {
+    match asked.refusals.find(id, SystemClock.now()) {
         Some(record) => Json(record).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
@@ -116,7 +140,7 @@ async fn why(State(ring): State<Arc<Ring>>, uri: Uri) -> Response {
 ///
 /// # Errors
 /// Exit code 3 when no server runs there, 1 when it does not answer.
-pub fn ask(folder: &Path, path: &str) -> Result<(u16, Vec<u8>), Failure> {
+pub fn ask(folder: &Path, (method, path): (&str, &str)) -> Result<(u16, Vec<u8>), Failure> {
     let socket = socket(folder);
     let failed = |cause: String| Failure::failed(format!("{}: {cause}", socket.display()));
     let mut stream = std::os::unix::net::UnixStream::connect(&socket).map_err(|error| {
@@ -132,7 +156,7 @@ pub fn ask(folder: &Path, path: &str) -> Result<(u16, Vec<u8>), Failure> {
     let exchange = |stream: &mut std::os::unix::net::UnixStream| -> std::io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: control\r\nConnection: close\r\n\r\n")?;
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: control\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")?;
         let mut answer = Vec::new();
         stream.take(LONGEST).read_to_end(&mut answer)?;
         Ok(answer)

@@ -1,15 +1,10 @@
 //! `portcullis why ID`: asks the running server and says in words what happened.
 
-use std::path::{Path, PathBuf};
-
 use portcullis_core::refusal::{Record, TraceId};
 
 use super::control;
 use crate::command::WhyArgs;
 use crate::failure::Failure;
-
-/// Data folders that are looked at when none is named: the demo's and that of `portcullis idp`.
-const USUAL: [&str; 2] = [".portcullis", ".portcullis-idp"];
 
 /// Runs the command.
 ///
@@ -20,8 +15,8 @@ pub fn run(arguments: &WhyArgs) -> Result<(), Failure> {
     if !TraceId::is_one(id) {
         return Err(Failure::configuration("a trace id has 32 hexadecimal digits, as in the header Portcullis-Trace"));
     }
-    let folder = arguments.data.clone().unwrap_or_else(usual_folder);
-    let (status, body) = control::ask(&folder, &format!("/why/{}", id.to_ascii_lowercase()))?;
+    let folder = control::folder(arguments.data.as_deref());
+    let (status, body) = control::ask(&folder, ("GET", &format!("/why/{}", id.to_ascii_lowercase())))?;
     match status {
         200 => {}
         404 => {
@@ -41,11 +36,6 @@ pub fn run(arguments: &WhyArgs) -> Result<(), Failure> {
         print!("{}", words(&record));
     }
     Ok(())
-}
-
-fn usual_folder() -> PathBuf {
-    let found = USUAL.iter().map(Path::new).find(|folder| control::socket(folder).exists());
-    found.unwrap_or(Path::new(".portcullis")).to_owned()
 }
 
 /// The record for a person.
