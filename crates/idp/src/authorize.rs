@@ -11,6 +11,7 @@ use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use portcullis_core::oauth::authorize::{self, Refusal};
 use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::par::handle;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::response_mode::{self, AuthorizeAnswer, ResponseMode};
 use portcullis_core::refusal::Shown;
@@ -19,9 +20,10 @@ use crate::extract::{self, Arrival, Turned};
 use crate::login::{self, Cx};
 use crate::pages::security;
 use crate::pages::{Advice, Developer, ErrorPage, FormPostPage, Text};
+use crate::par;
 use crate::respond::html::Surroundings;
 use crate::respond::{self, Shield};
-use crate::state::App;
+use crate::state::{App, Unavailable};
 use crate::watch::{self, Halt, Why};
 
 /// The endpoint.
@@ -46,6 +48,12 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     };
     if let Some(reason) = crate::token::closed(&view, &cx.peer) {
         return show(&cx, &reason, Some(&params));
+    }
+    if let Some(handle) = handle(&params) {
+        let redeemed = par::redeem(&cx, &handle, &params).await;
+        let mut response = redeemed.unwrap_or_else(|Unavailable| respond::unavailable());
+        watch::client(&mut response, || params.get("client_id").map(str::to_owned));
+        return response;
     }
     let decided = authorize::decide(&view.records, &cx.base.url, &params)
         .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));

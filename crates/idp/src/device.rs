@@ -14,7 +14,6 @@ use http::{HeaderValue, Method, StatusCode};
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::device::{self as law, BadUserCode, Begun};
 use portcullis_core::oauth::error::Reason;
-use portcullis_core::oauth::token::{Cors, Refusal};
 use portcullis_core::plan::{Entity, Gate};
 use portcullis_store::ApplyError;
 use serde_json::json;
@@ -77,7 +76,7 @@ async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let asked = match law::open(records, &proven, &visit.form) {
         Ok(asked) => asked,
         Err(refusal) => {
-            let mut response = refused(cx, &refusal.reason, &readers(cx, &refusal));
+            let mut response = refused(cx, &refusal.reason, &token::readers(cx.view, &refusal));
             watch::client(&mut response, || watch::named_client(cx.headers, &visit.form));
             return Ok(response);
         }
@@ -100,15 +99,6 @@ async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         }
     }
     Err(Unavailable)
-}
-
-fn readers(cx: &Cx<'_>, refusal: &Refusal) -> Allowed {
-    let client = refusal.client_id.as_deref().and_then(|id| cx.view.records.client(id));
-    match refusal.cors {
-        Cors::Nobody => Allowed::Nobody,
-        Cors::Any => Allowed::Any,
-        Cors::Client => client.map_or(Allowed::Nobody, Allowed::of),
-    }
 }
 
 /// RFC 8628 §3.2.

@@ -21,6 +21,7 @@ mod login;
 mod logout;
 pub mod pages;
 mod panics;
+mod par;
 mod password;
 mod public;
 mod rate;

@@ -11,7 +11,8 @@ use http::{StatusCode, Uri};
 use crate::state::App;
 use crate::watch::{self, Halt, WatchLayer};
 use crate::{
-    admin, authorize, device, introspect, login, logout, panics, public, respond, revocations, revoke, token, userinfo,
+    admin, authorize, device, introspect, login, logout, panics, par, public, respond, revocations, revoke, token,
+    userinfo,
 };
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
@@ -96,6 +97,7 @@ fn protocol() -> Router<Arc<App>> {
     Router::new()
         .route("/auth", any(authorize::endpoint))
         .route("/auth/device", any(device::authorization))
+        .route("/ext/par/request", any(par::endpoint))
         .route("/token", any(token::endpoint))
         .route("/token/introspect", any(introspect::endpoint))
         .route("/revoke", any(revoke::endpoint))

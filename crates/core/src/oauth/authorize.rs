@@ -76,6 +76,9 @@ pub struct AuthorizeRequest {
     /// The device grant that this login is about (RFC 8628 §3.3): its end is an approval, not a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceCall>,
+    /// Whether the client left it here before the browser came (RFC 9126).
+    #[serde(default)]
+    pub pushed: bool,
 }
 
 /// Proof that a request passed the table against the realm as it is now.
@@ -150,6 +153,8 @@ pub enum Refusal {
 pub enum Door {
     /// The authorization endpoint itself.
     Authorize,
+    /// The endpoint that keeps requests until the browser comes (RFC 9126): nobody is redirected.
+    Push,
     /// Data of this server that comes back (restart cookie, login flow): judged as a fresh request (AZ-07).
     Restart,
 }
@@ -167,33 +172,34 @@ struct Draft<'a> {
     acr_claim: Option<AcrClaim>,
     resources: Vec<String>,
     max_age: Option<i64>,
+    pushed: bool,
 }
 
 type Check = fn(&mut Draft<'_>) -> Result<(), Reason>;
 
-use Door::{Authorize, Restart};
+use Door::{Authorize, Push, Restart};
 
 /// The table: name, check, doors. Up to `redirect_uri` a refusal is a page, from there on it travels.
 const TABLE: &[(&str, Check, &[Door])] = &[
-    ("client_id", checks::client_id, &[Authorize, Restart]),
-    ("client", checks::client, &[Authorize, Restart]),
-    ("request object", checks::request_object, &[Authorize, Restart]),
-    ("max_age", checks::max_age, &[Authorize, Restart]),
-    ("redirect_uri", checks::redirect_uri, &[Authorize, Restart]),
+    ("client_id", checks::client_id, &[Authorize, Push, Restart]),
+    ("client", checks::client, &[Authorize, Push, Restart]),
+    ("request object", checks::request_object, &[Authorize, Push, Restart]),
+    ("max_age", checks::max_age, &[Authorize, Push, Restart]),
+    ("redirect_uri", checks::redirect_uri, &[Authorize, Push, Restart]),
     // --- from here on the client may be told ---
-    ("lengths", checks::lengths, &[Authorize, Restart]),
-    ("response_mode known", checks::response_mode_word, &[Authorize, Restart]),
-    ("repeated", checks::repeated, &[Authorize, Restart]),
-    ("response_type", checks::response_type, &[Authorize, Restart]),
-    ("response_mode", checks::response_mode, &[Authorize, Restart]),
-    ("flow allowed", checks::flow_allowed, &[Authorize, Restart]),
+    ("lengths", checks::lengths, &[Authorize, Push, Restart]),
+    ("response_mode known", checks::response_mode_word, &[Authorize, Push, Restart]),
+    ("repeated", checks::repeated, &[Authorize, Push, Restart]),
+    ("response_type", checks::response_type, &[Authorize, Push, Restart]),
+    ("response_mode", checks::response_mode, &[Authorize, Push, Restart]),
+    ("flow allowed", checks::flow_allowed, &[Authorize, Push, Restart]),
     ("pushed", checks::pushed, &[Authorize, Restart]),
-    ("scope", checks::scopes, &[Authorize, Restart]),
-    ("resource", checks::resource, &[Authorize, Restart]),
-    ("nonce", checks::nonce, &[Authorize, Restart]),
-    ("prompt", checks::prompt, &[Authorize, Restart]),
-    ("claims", checks::claims, &[Authorize, Restart]),
-    ("code_challenge", checks::code_challenge, &[Authorize, Restart]),
+    ("scope", checks::scopes, &[Authorize, Push, Restart]),
+    ("resource", checks::resource, &[Authorize, Push, Restart]),
+    ("nonce", checks::nonce, &[Authorize, Push, Restart]),
+    ("prompt", checks::prompt, &[Authorize, Push, Restart]),
+    ("claims", checks::claims, &[Authorize, Push, Restart]),
+    ("code_challenge", checks::code_challenge, &[Authorize, Push, Restart]),
 ];
 
 /// Runs the table over a request.
@@ -201,7 +207,26 @@ const TABLE: &[(&str, Check, &[Door])] = &[
 /// # Errors
 /// The first check that refuses, with who may be told.
 pub fn decide(records: &RealmRecords, base: &str, params: &Params) -> Result<ValidAuthorize, Refusal> {
-    run(records, base, params, Door::Authorize)
+    run(records, base, params, (Door::Authorize, false))
+}
+
+/// Runs the table over a request that was pushed and has now come back by its handle (AZ-21).
+///
+/// # Errors
+/// As [`decide`].
+pub(crate) fn decide_pushed(records: &RealmRecords, base: &str, params: &Params) -> Result<ValidAuthorize, Refusal> {
+    run(records, base, params, (Door::Authorize, true))
+}
+
+/// Runs the table over a request that is to be kept. Nothing is redirected: the client itself is told.
+///
+/// # Errors
+/// The first check that refuses.
+pub(crate) fn push(records: &RealmRecords, base: &str, params: &Params) -> Result<(), Reason> {
+    match run(records, base, params, (Door::Push, true)) {
+        Ok(_) => Ok(()),
+        Err(Refusal::Page(reason) | Refusal::Redirect { reason, .. }) => Err(reason),
+    }
 }
 
 /// Runs the table again over a request that this server kept (AZ-07, AZ-21): a client disabled or a URI removed meanwhile refuses.
@@ -213,13 +238,19 @@ pub fn revalidate(records: &RealmRecords, base: &str, request: &AuthorizeRequest
     if request.device.is_some() {
         return Err(Refusal::Page(Reason::InvalidRequest));
     }
-    let mut valid = run(records, base, &request.to_params(), Door::Restart)?;
+    let mut valid = run(records, base, &request.to_params(), (Door::Restart, request.pushed))?;
     valid.request.subject.clone_from(&request.subject);
     Ok(valid)
 }
 
-fn run(records: &RealmRecords, base: &str, params: &Params, door: Door) -> Result<ValidAuthorize, Refusal> {
-    let mut draft = Draft::new(records, base, params);
+/// `pushed`: whether the request came, or is about to come, by a handle.
+fn run(
+    records: &RealmRecords,
+    base: &str,
+    params: &Params,
+    (door, pushed): (Door, bool),
+) -> Result<ValidAuthorize, Refusal> {
+    let mut draft = Draft { pushed, ..Draft::new(records, base, params) };
     for (_, check, _) in TABLE.iter().filter(|(_, _, doors)| doors.contains(&door)) {
         check(&mut draft).map_err(|reason| draft.refusal(reason))?;
     }
@@ -240,6 +271,7 @@ impl<'a> Draft<'a> {
             acr_claim: None,
             resources: Vec::new(),
             max_age: None,
+            pushed: false,
         }
     }
 
@@ -287,6 +319,7 @@ impl<'a> Draft<'a> {
             dpop_jkt: text("dpop_jkt"),
             subject: None,
             device: None,
+            pushed: self.pushed,
         };
         Ok(ValidAuthorize { request, redirect })
     }

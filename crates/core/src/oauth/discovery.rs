@@ -101,6 +101,7 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     list(&mut o, "backchannel_token_delivery_modes_supported", NOTHING);
     list(&mut o, "backchannel_authentication_request_signing_alg_values_supported", NOTHING);
     flag(&mut o, "require_pushed_authorization_requests", false);
+    o.text("pushed_authorization_request_endpoint", &format!("{oidc}/ext/par/request"));
     o.value("mtls_endpoint_aliases", &Value::Object(serde_json::Map::new()));
     flag(&mut o, "authorization_response_iss_parameter_supported", true);
     o.end()
@@ -226,7 +227,7 @@ mod tests {
             revocation_endpoint revocation_endpoint_auth_methods_supported revocation_endpoint_auth_signing_alg_values_supported \
             backchannel_logout_supported backchannel_logout_session_supported device_authorization_endpoint backchannel_token_delivery_modes_supported \
             backchannel_authentication_request_signing_alg_values_supported require_pushed_authorization_requests \
-            mtls_endpoint_aliases authorization_response_iss_parameter_supported"
+            pushed_authorization_request_endpoint mtls_endpoint_aliases authorization_response_iss_parameter_supported"
             .split_whitespace()
             .collect();
         let document = of(json!({}));

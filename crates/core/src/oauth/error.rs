@@ -238,6 +238,16 @@ reasons! {
     /// Too many requests or wrong codes from one place (RFC 8628 §5.1).
     TooManyRequests => 429 "temporarily_unavailable" "Too many requests. Try again later.";
 
+    // --- pushed authorization requests (RFC 9126) --------------------------------------------------------------------
+    /// The client did not prove who it is.
+    PushUnauthenticated => 401 "invalid_request" "Authentication failed.";
+    /// RFC 9126 §2.1: a pushed request refers to no other.
+    RequestUriPushed => 400 "invalid_request" "It is not allowed to include request_uri to PAR.";
+    /// As `InvalidScopes`, in the words of this endpoint.
+    InvalidPushedScopes(scopes) => 400 "invalid_request" format!("Invalid scopes: {scopes}");
+    /// As `UnsupportedResponseType`, in the words of this endpoint.
+    UnsupportedPushedResponseType => 400 "invalid_request" "Unsupported response type";
+
     // --- introspection ---------------------------------------------------------------------------------------------
     /// The caller did not prove that it is a client.
     IntrospectionUnauthenticated => 401 "invalid_request" "Authentication failed.";

@@ -114,6 +114,12 @@ explained! {
     DeviceDenied => Rights ["consent", "the person's yes", "no", "The person refused."];
     TooManyRequests => Request ["rate", "device requests within the rate of one address", "more", "Wait a minute."];
 
+    // --- pushed authorization requests
+    PushUnauthenticated => Client ["client authentication", "a client that proves who it is", "none, or a wrong proof", "Compare the client's secret or key on both sides; push with the same credentials as at the token endpoint."];
+    RequestUriPushed => Request ["request_uri", "the request itself", "a request_uri", "Push the parameters; the answer has the request_uri."];
+    InvalidPushedScopes(text) => Request ["scope", "scopes that the client has", "other words", "Give the client the scope (default or optional), or ask for less."];
+    UnsupportedPushedResponseType => Request ["response_type", "a response_type that server and realm give", "another one", "Send response_type=code; strict realms have no implicit flow."];
+
     // --- introspection
     IntrospectionUnauthenticated => Client ["client authentication", "a client that proves who it is", "no proof, or a wrong one", "Send the client's id and secret."];
     IntrospectionByPublicClient => Client ["client kind", "a confidential client", "a public one", "Use a confidential client for introspection."];

@@ -15,6 +15,7 @@ pub mod front;
 pub mod grants;
 pub mod introspect;
 pub mod logout;
+pub mod par;
 pub mod params;
 pub mod pkce;
 pub mod redirect_uri;

@@ -20,10 +20,10 @@ pub(crate) fn encoded(value: &str) -> String {
 }
 
 /// `client_data`: enough to tell the client that its login is over when the flow is gone. Matched again before it is used.
-pub(super) fn client_data(request: &AuthorizeRequest) -> String {
+pub(super) fn client_data(request: &AuthorizeRequest, strict: bool) -> String {
     let mut data = Map::new();
-    // A device's login goes back to no client (Keycloak 26.4).
-    if request.device.is_some() {
+    // A device's login goes back to no client (Keycloak 26.4). AZ-22: what was pushed stands in no address of a strict realm.
+    if request.device.is_some() || (strict && request.pushed) {
         return URL_SAFE_NO_PAD.encode(Value::Object(data).to_string());
     }
     if let Some(uri) = &request.redirect_uri {
@@ -75,7 +75,7 @@ pub(super) fn of(cx: &Cx<'_>, action: &str, point: Point<'_>, tab_id: &str, logi
 
 /// The same without the server's address: links on pages.
 pub(super) fn path(cx: &Cx<'_>, action: &str, point: Point<'_>, tab_id: &str, login: &LoginTab) -> String {
-    let data = client_data(&login.request);
+    let data = client_data(&login.request, cx.view.is_strict());
     let pairs = [
         ("session_code", point.session_code),
         ("execution", point.execution),

@@ -148,6 +148,7 @@ impl Call<'_> {
             None => None,
         };
         let client = opened.client.client();
+        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
         let shared = match (&grant, &session) {
             (Some(grant), Some(session)) if device::asks_offline(cx, client, grant) => {
                 self.shared(view, &session.id, &client.id).await?
@@ -157,6 +158,7 @@ impl Call<'_> {
         let loaded = device::Loaded {
             grant: grant.as_ref(),
             shared,
+            consent: consent.as_ref(),
             session: session.as_ref(),
             client_session: client_session.as_ref(),
             user: user.as_ref(),

@@ -63,6 +63,7 @@ pub(crate) static DOORS: &[Row] = &[
     (ROUTES, "/portcullis/revocations", "/realms/yard/portcullis/revocations", Body::Unread(405), &[]),
     (ROUTES, "/protocol/{protocol}/{*rest}", "/realms/yard/protocol/saml/x", Body::Unread(404), &[]),
     (ROUTES, "/auth", "/realms/yard/protocol/openid-connect/auth", Body::Form, &[]),
+    (ROUTES, "/ext/par/request", "/realms/yard/protocol/openid-connect/ext/par/request", Body::Form, &[]),
     (ROUTES, "/auth/device", "/realms/yard/protocol/openid-connect/auth/device", Body::Form, &[]),
     (ROUTES, "/device", "/realms/yard/device", Body::Form, &[]),
     (ROUTES, "/device/status", "/realms/yard/device/status", Body::Form, &[]),

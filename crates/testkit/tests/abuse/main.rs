@@ -33,6 +33,7 @@ mod outbound;
 mod panics;
 mod pkce;
 mod properties;
+mod pushed;
 mod races;
 mod refresh;
 mod refusals;

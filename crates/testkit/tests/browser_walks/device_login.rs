@@ -115,7 +115,7 @@ async fn rfc_8628_a_person_says_yes_while_the_program_waits() -> Result<()> {
     person.type_into("#device-user-code", &code.to_lowercase().replace('-', " ")).await?;
     person.click("button[type='submit']").await?;
     person.log_in("alice", "alice-password").await?;
-    assert_eq!(person.text("#kc-page-title").await?, "Grant Access to Living room TV");
+    person.read("kc-page-title", "Grant Access to Living room TV").await?;
     assert_eq!(person.text(".shown-code").await?, code, "the code to compare");
     assert_eq!(person.complaints(&idp.base).await?, [] as [String; 0]);
     picture(&person, "device-approval").await?;

@@ -4,12 +4,13 @@
 
 use super::{family, offline};
 use crate::client::Client;
+use crate::login::consent;
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::token::{self, Context, Decision, GrantType, Issue};
 use crate::oauth::{pkce, scope};
-use crate::pending::{DeviceGrant, DeviceState};
+use crate::pending::{Consent, DeviceGrant, DeviceState};
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Profile;
 use crate::session::{ClientSession, Grant, UserSession};
@@ -33,6 +34,8 @@ pub struct Loaded<'a> {
     pub client_session: Option<&'a ClientSession>,
     /// Whether other clients have a part in the session; counts where [`asks_offline`].
     pub shared: bool,
+    /// What the user allowed the client; read after the user, whose version guards it.
+    pub consent: Option<&'a Consent>,
     /// The user who approved.
     pub user: Option<&'a User>,
 }
@@ -131,6 +134,9 @@ fn check<'a>(
     // The approval made it: whoever detached the client since took the approval back.
     if loaded.client_session.is_none() {
         return Err(Reason::SessionWithoutClient);
+    }
+    if !consent::still_given(cx.records, client, &grant.request.scope, loaded.consent) {
+        return Err(Reason::ConsentWithdrawn);
     }
     Ok((session, user))
 }

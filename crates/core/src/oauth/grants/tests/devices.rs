@@ -38,6 +38,7 @@ fn poll<'a>(world: &'a World, client: &str, form: &[(&str, &str)], grant: Option
         client_session: world.below.as_ref(),
         user: world.user.as_ref(),
         shared: false,
+        consent: None,
     };
     device::decide(&world.cx(), &world.client(client), &params(form), loaded)
 }

@@ -1,0 +1,119 @@
+//! `POST /realms/{realm}/protocol/openid-connect/ext/par/request` (RFC 9126), and the handle's use at the authorization endpoint.
+//!
+//! **Owns** the answer's headers, taking the kept request. **Does not own** any rule ([`portcullis_core::oauth::par`]).
+//! **Flow** form -> client -> [`law::open`] -> row -> 201; later handle -> [`law::redeem`] -> taken -> login.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
+use portcullis_core::oauth::authorize::Refusal;
+use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::par::{self as law, Handle};
+use portcullis_core::oauth::params::Params;
+use portcullis_core::plan::Gate;
+use portcullis_store::ApplyError;
+use serde_json::json;
+
+use crate::authorize;
+use crate::client_auth::{self, Asking, Marked};
+use crate::login::{self, Cx, Visit};
+use crate::rate::{self, Rate};
+use crate::respond;
+use crate::respond::cors::{self, Allowed};
+use crate::state::{App, Unavailable};
+use crate::token;
+use crate::watch;
+
+const EXPOSED: &str = "Access-Control-Allow-Methods";
+
+/// DS-17: rows that one place may fill in the name of public clients; others are known by their secret.
+const REQUESTS: Rate = Rate { name: "pushed-request", most: 120, window: 60 };
+
+/// The endpoint.
+pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
+    Visit::answered(&app, &realm, request, async |cx: &Cx<'_>, visit: &Visit| match visit.method {
+        Method::OPTIONS => Ok(options()),
+        Method::POST => push(cx, &visit.form).await,
+        _ => Ok(respond::wrong_method()),
+    })
+    .await
+}
+
+/// Keycloak 26.4 has no preflight here.
+fn options() -> Response {
+    let mut response = respond::empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, OPTIONS"));
+    response
+}
+
+async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
+    if let Some(reason) = token::closed(cx.view, &cx.peer) {
+        return Ok(refused(cx, &reason, &Allowed::Any));
+    }
+    let (records, issuer) = (&cx.view.records, cx.issuer());
+    let asking = Asking { headers: cx.headers, params: form, issuer: &issuer, now: cx.now };
+    let proven = client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await;
+    let accepted = match law::open(records, &cx.base.url, &proven, form) {
+        Ok(accepted) => accepted,
+        Err(refusal) => {
+            let mut response = refused(cx, &refusal.reason, &token::readers(cx.view, &refusal));
+            watch::client(&mut response, || watch::named_client(cx.headers, form));
+            return Ok(response);
+        }
+    };
+    let client = accepted.client.client();
+    let allowed = Allowed::of(client);
+    let place = rate::place(&cx.peer.ip);
+    if client.is_public() && !REQUESTS.take(cx.app, &records.realm.id, &place, cx.now).await? {
+        return Ok(refused(cx, &Reason::TooManyRequests, &allowed));
+    }
+    let pushed = law::push(&cx.context(&issuer), &accepted);
+    match cx.app.db.apply(pushed.plan).await {
+        Ok(()) => {}
+        // The client was removed meanwhile.
+        Err(ApplyError::Gate(_)) => return Ok(refused(cx, &Reason::PushUnauthenticated, &Allowed::Any)),
+        Err(_) => return Err(Unavailable),
+    }
+    let body = json!({ "request_uri": pushed.request_uri, "expires_in": pushed.expires_in });
+    let mut response = respond::json(StatusCode::CREATED, &body);
+    cors::add(&mut response, cx.headers, &allowed, Some(EXPOSED));
+    Ok(response)
+}
+
+/// Keycloak 26.4 says nothing about caching here.
+fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
+    if *reason == Reason::Unavailable {
+        return respond::unavailable();
+    }
+    let mut response = respond::oauth_error(reason);
+    response.headers_mut().remove(CACHE_CONTROL);
+    response.headers_mut().remove(PRAGMA);
+    if *reason == Reason::TooManyRequests {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(REQUESTS.window));
+    }
+    cors::add(&mut response, cx.headers, allowed, Some(EXPOSED));
+    response
+}
+
+/// A browser comes with a handle: its request is taken, so that it begins one login only, and judged again.
+pub(crate) async fn redeem(cx: &Cx<'_>, handle: &Handle, params: &Params) -> Result<Response, Unavailable> {
+    let found = cx.app.db.pushed_request(&cx.view.records.realm.id, &handle.hash).await.map_err(|_| Unavailable)?;
+    let issuer = cx.issuer();
+    let redeemed = law::redeem(&cx.context(&issuer), handle, found.as_ref());
+    match cx.app.db.apply(redeemed.plan).await {
+        Ok(()) => {}
+        Err(ApplyError::Gate(Gate::PushedTaken)) => {
+            return Ok(authorize::refuse(cx, Refusal::Page(Reason::InvalidRequest), Some(params)));
+        }
+        Err(_) => return Err(Unavailable),
+    }
+    let keys = cx.view.keys.verifying();
+    let kept = &redeemed.params;
+    match redeemed.answer.and_then(|valid| valid.hinted(&cx.view.records, kept, keys, &issuer)) {
+        Ok(valid) => login::enter(cx, valid.request().clone()).await,
+        Err(refusal) => Ok(authorize::refuse(cx, refusal, Some(params))),
+    }
+}
