@@ -7,6 +7,8 @@ pub enum Endpoint {
     Authorize,
     /// RFC 6749 §3.2
     Token,
+    /// RFC 9126
+    Pushed,
     /// RFC 8628
     Device,
     /// RFC 7009
@@ -44,9 +46,10 @@ const PREFIXES: [&str; 3] = ["/realms/", "/.well-known/oauth-authorization-serve
 
 impl Endpoint {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Authorize,
         Self::Token,
+        Self::Pushed,
         Self::Device,
         Self::Revoke,
         Self::Introspect,
@@ -70,6 +73,7 @@ impl Endpoint {
         match self {
             Self::Authorize => "authorize",
             Self::Token => "token",
+            Self::Pushed => "pushed",
             Self::Device => "device",
             Self::Revoke => "revoke",
             Self::Introspect => "introspect",
@@ -130,6 +134,7 @@ impl Endpoint {
         match protocol {
             "auth" => Self::Authorize,
             "token" => Self::Token,
+            "ext/par/request" => Self::Pushed,
             "auth/device" => Self::Device,
             "revoke" => Self::Revoke,
             "token/introspect" => Self::Introspect,
