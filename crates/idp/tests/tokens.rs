@@ -124,15 +124,16 @@ impl Server {
         let realm = records.realm.id.clone();
         let user = self.db.user_by_username(&realm, "alice").await.unwrap().unwrap();
         let session = SessionId::new(format!("session-{name}"));
+        let now = self.clock.0.load(Ordering::Relaxed);
         let row = UserSession {
             id: session.clone(),
             user: user.id.clone(),
-            started: START,
-            auth_time: START,
+            started: now,
+            auth_time: now,
             remember_me: false,
             offline: false,
             ip_address: "127.0.0.1".to_owned(),
-            last_seen: START,
+            last_seen: now,
             notes: BTreeMap::new(),
         };
         let plan = Plan::new(Lane::Login, vec![Write::CreateUserSession(realm.clone(), row)]);

@@ -126,7 +126,8 @@ fn lookups_do_not_read_a_realms_whole_table() {
     let conn = database();
     let owners =
         [consents::ALL, waiting::ALL, sessions::ALL, lineages::ALL, credentials::ALL, failures::ALL, users::ALL];
-    let searches = ["LIKE", "COUNT"];
+    // Searches, and the page of sessions that an administrator's logout of all takes one after another.
+    let searches = ["LIKE", "COUNT", "AND offline = 0 LIMIT $2"];
     for sql in owners.concat() {
         if searches.iter().any(|word| sql.text().contains(word)) {
             continue;
