@@ -30,14 +30,16 @@ query() { sed -nE 's/.*[?&]'"$1"'=([^&#]*).*/\1/p' <<<"$2"; }
 
 # log_in JAR URL: opens an authorization request, types the password when asked, prints where the browser is sent.
 log_in() {
-  local page headers
-  headers=$(curl -sS -D - -o "$work/page" -b "$1" -c "$1" "$2")
-  page=$(cat "$work/page")
-  if grep -q 'name="password"' <<<"$page"; then
-    headers=$(curl -sS -D - -o "$work/page" -b "$1" -c "$1" "$(action "$page")" \
-      --data-urlencode username=carol --data-urlencode password=carol-password)
-  fi
-  location <<<"$headers"
+  local where=$2 page
+  while [[ $where == "$BASE"/* ]]; do
+    where=$(curl -sS -D - -o "$work/page" -b "$1" -c "$1" "$where" | location || true)
+    page=$(cat "$work/page")
+    if [ -z "$where" ] && grep -q 'name="password"' <<<"$page"; then
+      where=$(curl -sS -D - -o "$work/page" -b "$1" -c "$1" "$(action "$page")" \
+        --data-urlencode username=carol --data-urlencode password=carol-password | location || true)
+    fi
+  done
+  printf '%s' "$where"
 }
 
 # --- authorization code with PKCE (RFC 6749, RFC 7636) -----------------------------------------------------------------------
