@@ -143,7 +143,7 @@ async fn az_25_only_the_page_that_was_shown_is_answered() -> Result<()> {
         let posted = browser.rp.send(form().header("Origin", "https://evil.test")).await?;
         assert_eq!(outcome(&posted), Outcome::ErrorPage(403), "SE-03");
         let get = browser.rp.send(Exchange::get(&format!("{to}&code={good}&accept=Yes"))).await?;
-        assert_eq!(get.status, 405, "SE-07");
+        assert_eq!(get.status, 404, "SE-07");
         let mut stranger = stage.browser()?.at_client("asker")?;
         stranger.ask(&[]).await?;
         assert!(!is_code(&stranger.rp.send(form()).await?), "AZ-24");
