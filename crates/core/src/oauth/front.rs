@@ -6,6 +6,7 @@
 
 use crate::client::Client;
 use crate::oauth::error::Reason;
+use crate::oauth::grants::family;
 use crate::oauth::response_type::ResponseType;
 use crate::oauth::scope;
 use crate::oauth::token::{self, Context, GrantType, Issue, Recipient};
@@ -42,17 +43,10 @@ pub fn decide<'a>(
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
     let known = below.filter(|c| session_limits::is_client_active(realm, client, session, c, now));
     let started = known.map_or(now, |c| c.started);
-    let below = ClientSession {
-        session: session.id.clone(),
-        client: client.id.clone(),
-        started,
-        grant: grant.clone(),
-        last_refresh: now,
-    };
     let writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),
         Write::ExpectUser(realm.id.clone(), user.id.clone(), user.version),
-        Write::PutClientSession(realm.id.clone(), below),
+        family::part(cx, client, session, &grant, started),
     ];
     let scopes = scope::active(cx.records, client, &grant.scope);
     let to = Recipient { client, user, session: session.clone(), grant, client_started: started };

@@ -74,6 +74,18 @@ pub(crate) fn live(cx: &Context<'_>, lineage: &Lineage) -> Result<FamilyTerms, R
     })
 }
 
+/// The row of a client's part in a session.
+pub(crate) fn part(cx: &Context<'_>, client: &Client, session: &UserSession, grant: &Grant, started: i64) -> Write {
+    let below = ClientSession {
+        session: session.id.clone(),
+        client: client.id.clone(),
+        started,
+        grant: grant.clone(),
+        last_refresh: cx.now.secs(),
+    };
+    Write::PutClientSession(cx.records.realm.id.clone(), below)
+}
+
 /// A client's part in a session, given anew: its row, and a family where its refresh tokens rotate. `started` is when the client
 /// first took part, seconds. The writes stand behind that of the session.
 ///
@@ -87,14 +99,7 @@ pub(crate) fn join(
     started: i64,
 ) -> Result<(Vec<Write>, Option<FamilyTerms>), Reason> {
     let (now, realm) = (cx.now.secs(), &cx.records.realm);
-    let below = ClientSession {
-        session: session.id.clone(),
-        client: client.id.clone(),
-        started,
-        grant: grant.clone(),
-        last_refresh: now,
-    };
-    let row = Write::PutClientSession(realm.id.clone(), below);
+    let row = part(cx, client, session, grant, started);
     match rule(realm, client) {
         Rule::None => Ok((vec![row], None)),
         Rule::Keycloak(_) | Rule::Strict => {

@@ -207,16 +207,7 @@ fn take_part(
         Some(known) if asked.requested == REFRESH_TOKEN => family::join(cx, client, session, grant, known.started),
         None if asked.requested == REFRESH_TOKEN => family::join(cx, client, session, grant, now),
         Some(_) => Ok((vec![Write::ExpectClientSession(realm.clone(), session.id.clone(), client.id.clone())], None)),
-        None => {
-            let below = ClientSession {
-                session: session.id.clone(),
-                client: client.id.clone(),
-                started: now,
-                grant: grant.clone(),
-                last_refresh: now,
-            };
-            Ok((vec![Write::PutClientSession(realm.clone(), below)], None))
-        }
+        None => Ok((vec![family::part(cx, client, session, grant, now)], None)),
     }
 }
 
