@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn pc_06_07_09_11_verifiers() {
+    fn pc_06_pc_07_pc_09_pc_11_verifiers() {
         let s256 = challenge(ChallengeMethod::S256, CHALLENGE);
         let plain = challenge(ChallengeMethod::Plain, VERIFIER);
         let long = "y".repeat(129);

@@ -100,8 +100,9 @@ fn read(view: &RealmView, permit: &AdminPermit) -> Result<Response, Refused> {
     Ok(document(&shown(view, permit, false)))
 }
 
+/// JSON by its own word: what a foreign page can post says something else, or nothing (SE-08).
 fn is_json(parts: &Parts) -> bool {
-    parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_none_or(|v| {
+    parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
         let media = v.split(';').next().unwrap_or(v).trim();
         media.eq_ignore_ascii_case("application/json")
     })

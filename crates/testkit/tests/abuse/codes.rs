@@ -110,7 +110,7 @@ async fn present(party: &mut RelyingParty, code: &str, pkce: &Pkce, attack: &Att
 }
 
 #[tokio::test]
-async fn pc_01_05_06_07_11_13_a_code_serves_its_own_request_once() -> Result<()> {
+async fn pc_01_pc_05_pc_06_pc_07_pc_11_pc_13_a_code_serves_its_own_request_once() -> Result<()> {
     for house in House::BOTH {
         let server = open(house).await?;
         let mut app = party(&server, "app")?;

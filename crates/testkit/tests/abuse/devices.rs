@@ -374,7 +374,7 @@ async fn pc_02_pc_14_codes_of_other_kinds_and_realms_open_nothing() -> Result<()
 }
 
 #[tokio::test]
-async fn pc_06_07_a_device_that_sent_a_challenge_shows_its_verifier() -> Result<()> {
+async fn pc_06_pc_07_a_device_that_sent_a_challenge_shows_its_verifier() -> Result<()> {
     let server = open(House::Strict).await?;
     for (verifier, good) in [(None, false), (Some("x".repeat(43)), false), (Some(String::new()), true)] {
         let pkce = portcullis_testkit::rp::Pkce::new()?;

@@ -9,6 +9,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a missing member of an answer fails the test")]
 
+mod addresses;
 mod admin_sessions;
 mod assertions;
 mod coded;
@@ -22,7 +23,9 @@ mod grants;
 mod ground;
 mod guard_feed;
 mod introspect;
+mod json_doors;
 mod keys;
+mod large;
 mod lifetimes;
 mod limits;
 mod logout;

@@ -20,7 +20,7 @@ fn challenge_target(app: &RelyingParty, client: &str, pkce: &str) -> String {
 }
 
 #[tokio::test]
-async fn pc_08_09_10_11_pkce_is_not_switched_off() -> Result<()> {
+async fn pc_08_pc_09_pc_10_pc_11_pkce_is_not_switched_off() -> Result<()> {
     let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
     let (s256, plain) = ("&code_challenge_method=S256", "&code_challenge_method=plain");
     let value = |text: &str| format!("&code_challenge={text}");

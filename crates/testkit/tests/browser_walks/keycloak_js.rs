@@ -29,7 +29,7 @@ pub(crate) async fn stage(page: &str) -> Result<(Idp, Site, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keycloak_js_logs_in_refreshes_calls_and_leaves() -> Result<()> {
+async fn p_23_keycloak_js_logs_in_refreshes_calls_and_leaves() -> Result<()> {
     libraries::is_unmodified("keycloak-js")?;
     let (_idp, _site, here) = stage("keycloak-js.html").await?;
     let person = Person::sit_down().await?;

@@ -17,6 +17,7 @@ mod enrolment;
 mod enumeration;
 mod front_channel;
 mod load;
+mod odd_states;
 mod pages;
 mod passwords;
 mod second_factor;

@@ -1,11 +1,11 @@
 //! EN, P: passwords as people type them, and names that must not be taken twice.
 
 use anyhow::Result;
-use portcullis_testkit::http1::Exchange;
+use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::server::{Options, TestServer};
 use serde_json::{Value, json};
 
-use crate::stage::{Outcome, PROFILES, Stage, action, outcome, realm};
+use crate::stage::{Browser, Outcome, PROFILES, REALM, Stage, action, edited, outcome, realm, text};
 
 fn person(name: &str, password: &str) -> Value {
     json!({
@@ -126,4 +126,81 @@ async fn en_15_in_a_keycloak_realm_the_name_wins_over_anothers_email() -> Result
     assert_eq!(by_password("eve-password").await?, Outcome::LoginPage);
     assert!(matches!(by_password("bob-password").await?, Outcome::Code(_)));
     Ok(())
+}
+
+/// Everything that could be taken for a door to a password, but the page that an owed action shows.
+async fn knocks(stage: &Stage, browser: &mut Browser, bearer: &str) -> Result<Vec<(String, Answer)>> {
+    let new = [
+        ("password-new", "forged-1"),
+        ("password-confirm", "forged-1"),
+        ("password", "forged-1"),
+        ("username", "alice"),
+    ];
+    let id = stage.user("alice").await?.id;
+    let mut answers = Vec::new();
+    // A tab that somebody opened with this session, or without one, and one in the middle of proving who it is.
+    for changes in [&[][..], &[("prompt", Some("login"))], &[("kc_action", Some("UPDATE_PASSWORD"))]] {
+        let opened = browser.ask(changes).await?;
+        assert_ne!(outcome(&opened), Outcome::UpdatePassword, "{changes:?}");
+        let own =
+            action(&opened).unwrap_or_else(|_| format!("/realms/{REALM}/login-actions/authenticate?client_id=app"));
+        let owed = own.replace("/authenticate?", "/required-action?");
+        for execution in [None, Some("UPDATE_PASSWORD"), Some("update_password"), Some("UPDATE_PROFILE")] {
+            let target = edited(&owed, &[("execution", execution)]);
+            answers.push((target.clone(), browser.copy()?.rp.send(Exchange::form(&target, &new)).await?));
+            answers.push((target.clone(), browser.copy()?.rp.send(Exchange::get(&target)).await?));
+        }
+    }
+    let credential = json!({ "type": "password", "value": "forged-1", "temporary": false });
+    let user = json!({ "username": "alice", "credentials": [credential], "requiredActions": ["UPDATE_PASSWORD"] });
+    for (method, path, body) in [
+        ("PUT", format!("/admin/realms/{REALM}/users/{id}"), &user),
+        ("PUT", format!("/admin/realms/{REALM}/users/{id}/reset-password"), &credential),
+        ("PUT", format!("/realms/{REALM}/users/{id}"), &user),
+        ("POST", format!("/realms/{REALM}/account"), &user),
+        ("POST", format!("/realms/{REALM}/account/credentials/password"), &credential),
+        ("POST", format!("/realms/{REALM}/login-actions/reset-credentials"), &credential),
+    ] {
+        let ask = || Exchange::json(method, &path, body);
+        answers.push((path.clone(), browser.copy()?.rp.send(ask()).await?));
+        answers.push((path.clone(), stage.server.client()?.send(&ask().header("Authorization", bearer)).await?));
+    }
+    Ok(answers)
+}
+
+#[tokio::test]
+async fn en_18_a_password_is_changed_by_who_showed_the_old_one_and_by_no_other_door() -> Result<()> {
+    for strict in PROFILES {
+        let stage = Stage::of(strict).await?;
+        let mut browser = stage.browser()?;
+        let bearer = format!("Bearer {}", text(&browser.enter("alice").await?, "access_token"));
+        let credential = async || -> Result<String> {
+            let id = stage.user("alice").await?.id;
+            let all = stage.server.db.credentials(&stage.realm, &id).await?;
+            Ok(all.iter().map(|c| format!("{} {}", c.id, c.secret_data.expose())).collect())
+        };
+        let before = credential().await?;
+        for (what, answer) in knocks(&stage, &mut browser, &bearer).await? {
+            assert_ne!(answer.status, 204, "strict {strict} {what}");
+            assert_ne!(outcome_here(&answer), Some(Outcome::UpdatePassword), "strict {strict} {what}");
+            assert_eq!(credential().await?, before, "strict {strict} {what}");
+        }
+        assert!(matches!(outcome(&stage.browser()?.login("alice", "alice-password").await?), Outcome::Code(_)));
+        // The one door: an owed action, behind the old password, and for oneself whatever the form says.
+        let mut owing = stage.browser()?;
+        let answer = owing.login("ulla", "ulla-password").await?;
+        let Outcome::Onward(owed) = outcome(&answer) else { anyhow::bail!("ulla owes an action") };
+        let page = owing.rp.open(&owed).await?;
+        let fields = [("username", "alice"), ("password-new", "ulla-2"), ("password-confirm", "ulla-2")];
+        let answer = owing.rp.send(Exchange::form(&action(&page)?, &fields)).await?;
+        assert!(matches!(outcome(&answer), Outcome::Code(_)), "{:?}", outcome(&answer));
+        assert_eq!(credential().await?, before, "strict {strict}: the name in the form is nobody's");
+        assert!(matches!(outcome(&stage.browser()?.login("ulla", "ulla-2").await?), Outcome::Code(_)));
+    }
+    Ok(())
+}
+
+/// The outcome of an answer of the pages; other faces have none.
+fn outcome_here(answer: &Answer) -> Option<Outcome> {
+    answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html")).then(|| outcome(answer))
 }

@@ -1,11 +1,14 @@
 //! SE, P: whose login it is, when several browsers, tabs or people are involved.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use portcullis_core::key::{KeyStatus, RealmKey};
+use portcullis_core::plan::Write;
+use portcullis_core::secret::SecretBytes;
 use portcullis_testkit::golden::Jar;
 use portcullis_testkit::http1::Exchange;
 use tokio::task::JoinSet;
 
-use crate::stage::{Browser, Outcome, PROFILES, Stage, action, claims, edited, outcome, part, text};
+use crate::stage::{Browser, Outcome, PROFILES, REALM, Stage, action, claims, edited, outcome, part, text};
 
 #[tokio::test]
 async fn se_01_a_planted_flow_gives_the_planter_nothing() -> Result<()> {
@@ -236,6 +239,52 @@ async fn se_23_se_34_after_a_logout_nothing_old_leads_back_in() -> Result<()> {
         // The remembered name is a name, not a login; whoever types the password is in again.
         browser.enter("alice").await?;
         assert!(browser.is_signed_in().await?);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn se_34_what_a_removed_key_made_is_worth_nothing() -> Result<()> {
+    for strict in PROFILES {
+        let stage = Stage::of(strict).await?;
+        let mut browser = stage.browser()?;
+        let page = browser.ask(&[]).await?;
+        let fields = [("username", "alice"), ("password", "alice-password"), ("rememberMe", "on")];
+        let answer = browser.rp.send(Exchange::form(&action(&page)?, &fields)).await?;
+        browser.tokens(&answer).await?;
+        let mut waiting = stage.browser()?;
+        let page = waiting.ask(&[]).await?;
+        let restart = edited(&action(&page)?, &[("session_code", None), ("execution", None)]);
+        // What was stolen: the identity, the name that is remembered, and a request to start over.
+        let stolen = async || -> Result<(bool, Outcome)> {
+            let mut thief = stage.browser()?;
+            for name in ["KEYCLOAK_IDENTITY", "KEYCLOAK_SESSION", "KEYCLOAK_REMEMBER_ME"] {
+                thief.plant(name, &browser.cookie(name));
+            }
+            let inside = thief.is_signed_in().await?;
+            let mut other = stage.browser()?;
+            other.plant("KC_RESTART", &waiting.cookie("KC_RESTART"));
+            Ok((inside, outcome(&other.rp.send(Exchange::get(&restart)).await?)))
+        };
+        let records = stage.server.db.realm_records(REALM).await?.context("records")?;
+        let old = records.keys.iter().find(|key| key.algorithm == "HS512").context("a key")?.clone();
+        let next = RealmKey {
+            kid: "next".into(),
+            priority: old.priority + 1,
+            private: SecretBytes::new(vec![9; 128]),
+            ..old.clone()
+        };
+        stage.apply(Write::CreateKey(stage.realm.clone(), next)).await?;
+        stage.apply(Write::SetKeyStatus(stage.realm.clone(), old.kid.clone(), KeyStatus::Passive)).await?;
+        let (inside, again) = stolen().await?;
+        assert!(inside && matches!(again, Outcome::Onward(_)), "a key that is only replaced verifies: {again:?}");
+        stage.apply(Write::SetKeyStatus(stage.realm.clone(), old.kid, KeyStatus::Disabled)).await?;
+        assert_eq!(stolen().await?, (false, Outcome::ErrorPage(400)), "strict {strict}");
+        assert!(!browser.is_signed_in().await?);
+        // The session's row stands; only a new login leads to one.
+        let mut fresh = stage.browser()?;
+        fresh.enter("alice").await?;
+        assert!(fresh.is_signed_in().await?);
     }
     Ok(())
 }

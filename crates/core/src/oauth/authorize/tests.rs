@@ -195,7 +195,7 @@ fn az_03_a_repeated_parameter_is_refused() {
 }
 
 #[test]
-fn az_05_06_response_types() {
+fn az_05_az_06_response_types() {
     for profile in BOTH {
         assert_eq!(reason(profile, &[("response_type", "")]), (true, Reason::MissingResponseType));
         assert_eq!(reason(profile, &[("response_type", "magic")]), (true, Reason::UnsupportedResponseType));
@@ -247,7 +247,7 @@ fn rfc_9449_5_a_client_with_bound_tokens_gets_none_by_the_browser() {
 }
 
 #[test]
-fn az_07_21_kept_requests_are_judged_as_fresh_ones() {
+fn az_07_az_21_kept_requests_are_judged_as_fresh_ones() {
     for profile in BOTH {
         let valid = outcome(profile, &[("prompt", "login"), ("max_age", "5"), ("response_mode", "form_post")]).unwrap();
         let again = revalidate(&records(profile), "https://idp.test", valid.request()).unwrap();
@@ -288,7 +288,7 @@ fn az_09_prompt_none_stands_alone_in_a_strict_realm() {
 }
 
 #[test]
-fn az_16_20_request_objects_and_unpushed_requests_are_refused() {
+fn az_16_az_20_request_objects_and_unpushed_requests_are_refused() {
     assert_eq!(reason(Profile::Strict, &[("+request", "abc")]), (false, Reason::InvalidRequest));
     assert_eq!(reason(Profile::Strict, &[("+request_uri", "https://x")]), (false, Reason::InvalidRequest));
     assert_eq!(reason(Profile::Keycloak, &[("client_id", "par")]), (true, Reason::PushedRequestRequired));

@@ -132,7 +132,7 @@ fn ru_06_parameters_of_our_answer_are_refused() {
 }
 
 #[test]
-fn ru_07_to_10_anything_but_the_exact_string_is_refused() {
+fn ru_07_ru_08_ru_09_ru_10_anything_but_the_exact_string_is_refused() {
     refused_in_both(
         &["https://app.example.com/cb"],
         &[
