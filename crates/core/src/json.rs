@@ -36,6 +36,12 @@ impl Object {
         let _ = serde_json::to_writer(&mut self.0, value);
     }
 
+    /// A member that is JSON already.
+    pub(crate) fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.0.extend_from_slice(json);
+    }
+
     /// A member taken out of `members`, if it is there.
     pub(crate) fn taken(&mut self, name: &str, members: &mut Map<String, Value>) {
         if let Some(value) = members.shift_remove(name) {
@@ -62,6 +68,11 @@ impl Object {
                 self.value(name, value);
             }
         }
+    }
+
+    /// Bytes so far, the opening brace included.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
     }
 
     pub(crate) fn end(mut self) -> Vec<u8> {

@@ -1,8 +1,8 @@
-//! `POST /realms/{realm}/protocol/openid-connect/token/introspect` (RFC 7662).
+//! `POST /realms/{realm}/protocol/openid-connect/token/introspect` (RFC 7662, RFC 9701).
 //!
 //! **Owns** loading who stands behind a token, and the answer's headers. **Does not own** who may ask
-//! ([`portcullis_core::oauth::introspect`]), whether an access token counts ([`crate::bearer`]).
-//! **Flow** form -> [`law::open`] -> refresh token? else access token -> [`law::may_learn`] -> document or `{"active":false}`.
+//! ([`portcullis_core::oauth::introspect`]), whether an access token counts ([`crate::bearer`]), signing ([`crate::token`]).
+//! **Flow** form -> [`law::open`] -> refresh token? else access token -> [`law::may_learn`] -> document or `{"active":false}` -> JSON or JWT.
 
 mod remembered;
 
@@ -11,14 +11,14 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
-use http::{HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::claims::Facts;
 use portcullis_core::claims::tokens::{self, Introspected, IntrospectionPayload, Stamp};
 use portcullis_core::client::Client;
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::grants::refresh::{self, Loaded, RefreshClaims};
-use portcullis_core::oauth::introspect::{self as law, Asked, Form};
+use portcullis_core::oauth::introspect::{self as law, Asked, Form, Written};
 use portcullis_core::oauth::scope;
 use portcullis_core::oauth::token::Context;
 use portcullis_core::session::{Grant, UserSession};
@@ -27,7 +27,7 @@ use portcullis_core::user::User;
 
 pub use self::remembered::IntrospectionFigures;
 pub(crate) use self::remembered::Remembered;
-use self::remembered::{Document, Of, Until};
+use self::remembered::{Disclosed, Document, Of, Until};
 use crate::bearer::{self, Refused};
 use crate::client_auth::{self, Asking, Marked};
 use crate::extract::{self, Arrival};
@@ -56,7 +56,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     let (issuer, now) = (base.issuer(&realm), app.now());
     let asking = Asking { headers: &parts.headers, params: &params, issuer: &issuer, now };
     let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
-    let asked = match law::open(&view.records, &proven, &params) {
+    let asked = match law::open(&view.records, &proven, &params, &accepted(&parts.headers)) {
         Ok(asked) => asked,
         Err(reason) => {
             let mut response = refused(&reason);
@@ -74,20 +74,29 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         resources: &[],
     };
     match answer(&app, &view, &cx, &asked).await {
-        Ok(document) => {
-            let (document, why) = match document {
-                Ok(document) => (document, None),
-                Err(why) => (Bytes::from_static(law::INACTIVE), Some(why)),
-            };
-            let mut response = respond::raw_json(StatusCode::OK, document);
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-            if let Some(why) = why {
-                watch::mark(&mut response, why.of_client(Some(&asked.caller.client_id)));
-            }
-            response
-        }
+        Ok(told) => written(&app, &view, &cx, &asked, told).await,
         Err(Unavailable) => respond::unavailable(),
     }
+}
+
+/// All texts of `Accept` as one list (RFC 9110 §5.3).
+fn accepted(headers: &HeaderMap) -> String {
+    let texts = headers.get_all(ACCEPT).iter().filter_map(|text| text.to_str().ok());
+    texts.collect::<Vec<_>>().join(",")
+}
+
+/// The answer as the caller wants it. A signed one is made for this caller at this second; the document inside may be a remembered one.
+async fn written(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>, told: Told<Disclosed>) -> Response {
+    let (disclosed, why) = match told {
+        Ok(disclosed) => (disclosed, None),
+        Err(why) => (Disclosed { json: Bytes::from_static(law::INACTIVE), claims: 0 }, Some(why)),
+    };
+    let Ok(mut response) = render(app, view, cx, asked, disclosed).await else { return respond::unavailable() };
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    if let Some(why) = why {
+        watch::mark(&mut response, why.of_client(Some(&asked.caller.client_id)));
+    }
+    response
 }
 
 /// No browser calls this endpoint: `OPTIONS` says what there is, and nothing about origins (Keycloak 26.4).
@@ -108,16 +117,48 @@ fn refused(reason: &Reason) -> Response {
     response
 }
 
+async fn render(
+    app: &App,
+    view: &RealmView,
+    cx: &Context<'_>,
+    asked: &Asked<'_>,
+    disclosed: Disclosed,
+) -> Result<Response, Reason> {
+    let Disclosed { json, claims } = disclosed;
+    match asked.written {
+        Written::Json => Ok(respond::raw_json(StatusCode::OK, json)),
+        Written::JsonAndToken => {
+            let Some(claims) = IntrospectionPayload::token(&json, claims) else {
+                return Ok(respond::raw_json(StatusCode::OK, json));
+            };
+            let full = token::sign_full(app, view, asked.caller, &claims).await?;
+            Ok(respond::raw_json(StatusCode::OK, law::with_token(&json, &full)))
+        }
+        Written::Jwt => {
+            let claims = law::signed(cx.issuer, asked.caller, cx.now, &json);
+            let jwt = token::sign_introspection(app, view, asked.caller, &claims).await?;
+            let mut response = respond::raw_json(StatusCode::OK, jwt);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(law::SIGNED_TYPE));
+            Ok(response)
+        }
+    }
+}
+
 /// What a token that holds and that the caller may know says; else why not.
 type Told<T> = Result<T, Why>;
 
 /// Looks at a token of either kind.
-async fn answer(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>) -> Result<Told<Bytes>, Unavailable> {
+async fn answer(
+    app: &App,
+    view: &RealmView,
+    cx: &Context<'_>,
+    asked: &Asked<'_>,
+) -> Result<Told<Disclosed>, Unavailable> {
     let of = Of::new(asked.token, asked.form, cx.issuer);
     let document = match app.introspected.get(&app.db, view, &of, cx.now.secs()) {
         Some(known) => known,
         None => match token::refresh_claims(view, asked.token) {
-            Some(claims) => return Ok(of_refresh_token(app, cx, asked, &claims).await?.map(Bytes::from)),
+            Some(claims) => return of_refresh_token(app, cx, asked, &claims).await,
             None => match of_access_token(app, view, cx, asked).await? {
                 Ok((document, until)) => app.introspected.put(&of, until, document),
                 Err(why) => return Ok(Err(why)),
@@ -128,8 +169,9 @@ async fn answer(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>
     let Some(owner) = cx.records.client_by_uuid(&document.owner) else {
         return Ok(Err(Halt::TokenOfNoClient.into()));
     };
-    let told = law::may_learn(cx.records, asked.caller, owner, &document.audience);
-    Ok(if told { Ok(document.json.clone()) } else { Err(Halt::NotForThisCaller.into()) })
+    let subject = law::Subject::Access(&document.audience);
+    let told = law::may_learn(cx.records, asked.caller, owner, subject, asked.written);
+    Ok(if told { Ok(document.disclosed.clone()) } else { Err(Halt::NotForThisCaller.into()) })
 }
 
 async fn of_access_token(
@@ -170,7 +212,7 @@ async fn of_access_token(
     };
     let payload = subject.payload(cx, asked.form, &token);
     let owner = principal.client.id.clone();
-    let document = Document { owner, audience: payload.audience, json: payload.json.into() };
+    let document = Document { owner, audience: payload.audience.clone(), disclosed: payload.into() };
     let ends_at = match session {
         // A lightweight token does not name its user, so a change of the user could not be seen.
         _ if claims.sub().is_none() => i64::MIN,
@@ -188,7 +230,7 @@ async fn of_refresh_token(
     cx: &Context<'_>,
     asked: &Asked<'_>,
     claims: &RefreshClaims,
-) -> Result<Told<Vec<u8>>, Unavailable> {
+) -> Result<Told<Disclosed>, Unavailable> {
     let realm = &cx.records.realm.id;
     let Some(client) = cx.records.client(&claims.azp) else { return Ok(Err(Halt::TokenOfNoClient.into())) };
     let both = app.db.session_and_client(realm, &claims.session(), &client.id).await.map_err(|_| Unavailable)?;
@@ -218,9 +260,8 @@ async fn of_refresh_token(
         scope: Some(&claims.scope),
     };
     let subject = Subject { client, user: &user, session: Some(&session), grant: &below.grant };
-    // Its audience is the server: it is for the client that holds it.
-    let told = law::may_learn(cx.records, asked.caller, client, &[]);
-    Ok(if told { Ok(subject.payload(cx, asked.form, &token).json) } else { Err(Halt::NotForThisCaller.into()) })
+    let told = law::may_learn(cx.records, asked.caller, client, law::Subject::Refresh, asked.written);
+    Ok(if told { Ok(subject.payload(cx, asked.form, &token).into()) } else { Err(Halt::NotForThisCaller.into()) })
 }
 
 /// Who stands behind a token that holds.

@@ -8,7 +8,8 @@ mod load;
 pub(crate) mod mint;
 
 pub(crate) use load::{consent_of, verified as refresh_claims};
-pub(crate) use mint::{Beside, FrontTokens, after_cuts, front as sign_front, prepare};
+pub(crate) use mint::{Beside, FrontTokens, after_cuts, prepare};
+pub(crate) use mint::{front as sign_front, full as sign_full, introspection as sign_introspection};
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -216,6 +216,18 @@ pub struct IntrospectionPayload {
     pub json: Vec<u8>,
     /// The audiences it names: the token's own, then those the mappers add (a lightweight token has none of its own).
     pub audience: Vec<String>,
+    /// So many bytes of it are the claims of the token as it would be if it carried all of them; what follows is the answer's own
+    /// word. 0: it does not say what the token says.
+    pub claims: usize,
+}
+
+impl IntrospectionPayload {
+    /// The claims alone.
+    #[must_use]
+    pub fn token(json: &[u8], claims: usize) -> Option<Vec<u8>> {
+        let claims = json.get(..claims).filter(|claims| !claims.is_empty())?;
+        Some([claims, b"}"].concat())
+    }
 }
 
 /// The introspection answer for a token that holds (RFC 7662 §2.2).
@@ -244,11 +256,12 @@ pub fn introspection(facts: &Facts<'_>, token: &Introspected<'_>) -> Introspecti
         object.text("scope", scope);
     }
     object.rest(members);
+    let claims = object.len();
     object.text("client_id", &facts.client.client_id);
     object.text("username", facts.user.username.as_str());
     object.text("token_type", token.typ);
     object.value("active", &Value::Bool(true));
-    IntrospectionPayload { json: object.end(), audience }
+    IntrospectionPayload { json: object.end(), audience, claims }
 }
 
 /// The short answer to the hint `requesting_party_token`.
@@ -264,7 +277,7 @@ pub fn introspection_of_party(facts: &Facts<'_>, token: &Introspected<'_>) -> In
     object.text("typ", token.typ);
     object.taken("acr", &mut claims.members);
     object.value("active", &Value::Bool(true));
-    IntrospectionPayload { json: object.end(), audience }
+    IntrospectionPayload { json: object.end(), audience, claims: 0 }
 }
 
 /// The token's own audiences, then those the mappers add; but a token for certain resources is for no other (RFC 8707 §2.2).

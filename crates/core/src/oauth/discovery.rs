@@ -80,6 +80,10 @@ pub fn document(records: &RealmRecords, base: &str, signing: &[&str], abilities:
     list(&mut o, "token_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
     list(&mut o, "introspection_endpoint_auth_methods_supported", METHODS);
     list(&mut o, "introspection_endpoint_auth_signing_alg_values_supported", ASSERTION_ALGORITHMS);
+    if profile == Profile::Strict {
+        // RFC 9701 §7. Keycloak 26.4 has no such member, so the realms that moved in have none.
+        list(&mut o, "introspection_signing_alg_values_supported", signing);
+    }
     list(&mut o, "authorization_signing_alg_values_supported", NOTHING);
     encryption(&mut o, "authorization");
     list(&mut o, "claims_supported", CLAIMS);
@@ -242,5 +246,6 @@ mod tests {
             json!(["authorization_code", "client_credentials", "refresh_token", DEVICE, EXCHANGE])
         );
         assert_eq!(strict["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(strict["introspection_signing_alg_values_supported"], json!(["RS256", "ES256"]), "RFC 9701 §7");
     }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
+use portcullis_core::claims::tokens::IntrospectionPayload;
 use portcullis_core::ids::ClientUuid;
 use portcullis_core::oauth::introspect::Form;
 use portcullis_jose::digest::sha256;
@@ -29,7 +30,20 @@ pub(super) struct Document {
     /// The client it was given to.
     pub(super) owner: ClientUuid,
     pub(super) audience: Vec<String>,
+    pub(super) disclosed: Disclosed,
+}
+
+/// A document, and how much of it are the claims of the token.
+#[derive(Clone)]
+pub(super) struct Disclosed {
     pub(super) json: Bytes,
+    pub(super) claims: usize,
+}
+
+impl From<IntrospectionPayload> for Disclosed {
+    fn from(payload: IntrospectionPayload) -> Self {
+        Self { json: payload.json.into(), claims: payload.claims }
+    }
 }
 
 /// What a document is found by.
@@ -118,7 +132,7 @@ impl Remembered {
     pub(super) fn put(&self, of: &Of<'_>, until: Until, document: Document) -> Arc<Document> {
         self.made.fetch_add(1, Ordering::Relaxed);
         let document = Arc::new(document);
-        if document.json.len() > LARGEST || until.ends_at <= until.made_at {
+        if document.disclosed.json.len() > LARGEST || until.ends_at <= until.made_at {
             return document;
         }
         let Some(mut set) = self.set(of) else { return document };

@@ -4,6 +4,7 @@ use portcullis_core::claims::tokens::{AT_JWT_ATTRIBUTE, Hashes};
 use portcullis_core::client::Client;
 use portcullis_core::entropy::uuid;
 use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::introspect;
 use portcullis_core::oauth::response_type::ResponseType;
 use portcullis_core::oauth::token::{Answer, Issue, answer};
 use portcullis_jose::{Algorithm, SigningKey, digest};
@@ -106,6 +107,33 @@ pub(crate) async fn logout_token(
         return Err(Reason::Unavailable);
     }
     sign(app, &key(view, client, ID_ALGORITHM)?, "logout+jwt", payload).await
+}
+
+/// Signs an introspection answer as its reader asks for it (RFC 9701 §5, §6).
+pub(crate) async fn introspection(
+    app: &App,
+    view: &RealmView,
+    reader: &Client,
+    payload: &[u8],
+) -> Result<String, Reason> {
+    let key = made_key(app, view, reader, introspect::SIGNATURE_ATTRIBUTE).await?;
+    sign(app, &key, introspect::SIGNED_TYP, payload).await
+}
+
+/// Signs the claims of a token anew, as an access token of the client that asked about it would be (Keycloak 26.4).
+pub(crate) async fn full(app: &App, view: &RealmView, reader: &Client, claims: &[u8]) -> Result<String, Reason> {
+    let key = made_key(app, view, reader, ACCESS_ALGORITHM).await?;
+    sign(app, &key, access_type(reader), claims).await
+}
+
+/// The key of a client's algorithm. One that the realm does not have yet is made.
+async fn made_key(app: &App, view: &RealmView, client: &Client, attribute: &str) -> Result<SigningKey, Reason> {
+    let algorithm = algorithm(view, client, attribute)?;
+    if !signer::ensure(app, view, algorithm).await.map_err(|_| Reason::Unavailable)? {
+        return key(view, client, attribute);
+    }
+    let newer = app.realm(&view.records.realm.name).await.map_err(|_| Reason::Unavailable)?;
+    key(newer.as_deref().unwrap_or(view), client, attribute)
 }
 
 /// RFC 9068 §2.1 where the client asks for it.

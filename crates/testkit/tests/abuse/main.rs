@@ -23,6 +23,7 @@ mod grants;
 mod ground;
 mod guard_feed;
 mod introspect;
+mod introspect_signed;
 mod json_doors;
 mod keys;
 mod large;
