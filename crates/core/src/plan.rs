@@ -224,7 +224,7 @@ pub enum Write {
     },
     /// A pushed authorization request. Gate: `Gone(Client)`.
     CreatePushed(RealmId, PushedRequest),
-    /// Takes a pushed request, by the hash of its handle. Gate: `PushedTaken`.
+    /// Uses a pushed request up, by the hash of its handle. Gate: `PushedTaken`.
     TakePushed(RealmId, [u8; 32]),
     /// A device grant, pending. Gates: `Taken(UserCode)`, `Gone(Client)`.
     CreateDevice(RealmId, DeviceGrant),

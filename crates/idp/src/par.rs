@@ -1,7 +1,7 @@
 //! `POST /realms/{realm}/protocol/openid-connect/ext/par/request` (RFC 9126), and the handle's use at the authorization endpoint.
 //!
-//! **Owns** the answer's headers, taking the kept request. **Does not own** any rule ([`portcullis_core::oauth::par`]).
-//! **Flow** form -> client -> [`law::open`] -> row -> 201; later handle -> [`law::redeem`] -> taken -> login.
+//! **Owns** the answer's headers, finding the kept request. **Does not own** any rule ([`portcullis_core::oauth::par`]), using the
+//! request up (the plan of the login's end). **Flow** form -> client -> [`law::open`] -> row -> 201; later handle -> [`law::redeem`] -> login.
 
 use std::sync::Arc;
 
@@ -9,11 +9,9 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
-use portcullis_core::oauth::authorize::Refusal;
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::par::{self as law, Handle};
 use portcullis_core::oauth::params::Params;
-use portcullis_core::plan::Gate;
 use portcullis_store::ApplyError;
 use serde_json::json;
 
@@ -98,18 +96,11 @@ fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
     response
 }
 
-/// A browser comes with a handle: its request is taken, so that it begins one login only, and judged again.
+/// A browser comes with a handle: its request is judged again and a login begins. Until one of them is over, others may begin (P-06).
 pub(crate) async fn redeem(cx: &Cx<'_>, handle: &Handle, params: &Params) -> Result<Response, Unavailable> {
     let found = cx.app.db.pushed_request(&cx.view.records.realm.id, &handle.hash).await.map_err(|_| Unavailable)?;
     let issuer = cx.issuer();
     let redeemed = law::redeem(&cx.context(&issuer), handle, found.as_ref());
-    match cx.app.db.apply(redeemed.plan).await {
-        Ok(()) => {}
-        Err(ApplyError::Gate(Gate::PushedTaken)) => {
-            return Ok(authorize::refuse(cx, Refusal::Page(Reason::InvalidRequest), Some(params)));
-        }
-        Err(_) => return Err(Unavailable),
-    }
     let keys = cx.view.keys.verifying();
     let kept = &redeemed.params;
     match redeemed.answer.and_then(|valid| valid.hinted(&cx.view.records, kept, keys, &issuer)) {

@@ -16,6 +16,7 @@ use portcullis_jose::KeySet;
 
 use super::error::Reason;
 use super::logout;
+use super::par::PushedCall;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
 use super::resource;
@@ -76,9 +77,9 @@ pub struct AuthorizeRequest {
     /// The device grant that this login is about (RFC 8628 §3.3): its end is an approval, not a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceCall>,
-    /// Whether the client left it here before the browser came (RFC 9126).
-    #[serde(default)]
-    pub pushed: bool,
+    /// The request that the client left here before the browser came (RFC 9126): one answer uses it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<PushedCall>,
 }
 
 /// Proof that a request passed the table against the realm as it is now.
@@ -172,7 +173,7 @@ struct Draft<'a> {
     acr_claim: Option<AcrClaim>,
     resources: Vec<String>,
     max_age: Option<i64>,
-    pushed: bool,
+    pushed: Option<PushedCall>,
 }
 
 type Check = fn(&mut Draft<'_>) -> Result<(), Reason>;
@@ -207,15 +208,20 @@ const TABLE: &[(&str, Check, &[Door])] = &[
 /// # Errors
 /// The first check that refuses, with who may be told.
 pub fn decide(records: &RealmRecords, base: &str, params: &Params) -> Result<ValidAuthorize, Refusal> {
-    run(records, base, params, (Door::Authorize, false))
+    run(records, base, params, (Door::Authorize, None))
 }
 
 /// Runs the table over a request that was pushed and has now come back by its handle (AZ-21).
 ///
 /// # Errors
 /// As [`decide`].
-pub(crate) fn decide_pushed(records: &RealmRecords, base: &str, params: &Params) -> Result<ValidAuthorize, Refusal> {
-    run(records, base, params, (Door::Authorize, true))
+pub(crate) fn decide_pushed(
+    records: &RealmRecords,
+    base: &str,
+    params: &Params,
+    call: PushedCall,
+) -> Result<ValidAuthorize, Refusal> {
+    run(records, base, params, (Door::Authorize, Some(call)))
 }
 
 /// Runs the table over a request that is to be kept. Nothing is redirected: the client itself is told.
@@ -223,7 +229,7 @@ pub(crate) fn decide_pushed(records: &RealmRecords, base: &str, params: &Params)
 /// # Errors
 /// The first check that refuses.
 pub(crate) fn push(records: &RealmRecords, base: &str, params: &Params) -> Result<(), Reason> {
-    match run(records, base, params, (Door::Push, true)) {
+    match run(records, base, params, (Door::Push, None)) {
         Ok(_) => Ok(()),
         Err(Refusal::Page(reason) | Refusal::Redirect { reason, .. }) => Err(reason),
     }
@@ -238,17 +244,17 @@ pub fn revalidate(records: &RealmRecords, base: &str, request: &AuthorizeRequest
     if request.device.is_some() {
         return Err(Refusal::Page(Reason::InvalidRequest));
     }
-    let mut valid = run(records, base, &request.to_params(), (Door::Restart, request.pushed))?;
+    let mut valid = run(records, base, &request.to_params(), (Door::Restart, request.pushed.clone()))?;
     valid.request.subject.clone_from(&request.subject);
     Ok(valid)
 }
 
-/// `pushed`: whether the request came, or is about to come, by a handle.
+/// `pushed`: the handle that the request came by.
 fn run(
     records: &RealmRecords,
     base: &str,
     params: &Params,
-    (door, pushed): (Door, bool),
+    (door, pushed): (Door, Option<PushedCall>),
 ) -> Result<ValidAuthorize, Refusal> {
     let mut draft = Draft { pushed, ..Draft::new(records, base, params) };
     for (_, check, _) in TABLE.iter().filter(|(_, _, doors)| doors.contains(&door)) {
@@ -271,7 +277,7 @@ impl<'a> Draft<'a> {
             acr_claim: None,
             resources: Vec::new(),
             max_age: None,
-            pushed: false,
+            pushed: None,
         }
     }
 

@@ -310,7 +310,7 @@ pub fn entered(
         dpop_jkt: None,
         subject: None,
         device: Some(call),
-        pushed: false,
+        pushed: None,
     })
 }
 

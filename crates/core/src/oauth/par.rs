@@ -2,12 +2,15 @@
 //!
 //! **Owns** the check table of the endpoint, the handle, what it is worth at the authorization endpoint.
 //! **Does not own** the checks of the request itself: they are those of [`super::authorize`], run at the push and again at the use.
-//! **Flow** [`open`] -> [`push`] -> the browser comes: [`handle`] -> [`redeem`], whose plan is the gate.
+//! **Flow** [`open`] -> [`push`] -> the browser comes, perhaps again: [`handle`] -> [`redeem`] -> login -> the plan of the answer has
+//! [`PushedCall::taken`], the gate: one request, one answer (FAPI 2.0 §5.3.2.2, note 3).
 
 use portcullis_jose::digest;
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 
 use crate::entropy;
+use crate::ids::RealmId;
 use crate::oauth::authorize::{self, ValidAuthorize};
 use crate::oauth::client_auth::AuthenticatedClient;
 use crate::oauth::error::Reason;
@@ -160,34 +163,58 @@ pub fn handle(params: &Params) -> Option<Handle> {
     Some(Handle { hash: digest::sha256(handle.as_bytes()), client_id })
 }
 
-/// What a handle is worth. The plan is applied first: its gate `PushedTaken` says that somebody else was first.
+/// The pushed request that a login is about, as kept with the login.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PushedCall([u8; 32]);
+
+impl PushedCall {
+    /// Uses the request up. It stands in the plan of the authorization answer; its gate `PushedTaken` says that there was one before
+    /// (AZ-17).
+    #[must_use]
+    pub fn taken(&self, realm: &RealmId) -> Write {
+        Write::TakePushed(realm.clone(), self.0)
+    }
+}
+
+impl From<PushedCall> for String {
+    fn from(call: PushedCall) -> Self {
+        digest::base64url_encode(&call.0)
+    }
+}
+
+impl TryFrom<String> for PushedCall {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let hash = digest::base64url_decode(&text).and_then(|bytes| bytes.try_into().ok());
+        hash.map(Self).ok_or("no hash of a handle")
+    }
+}
+
+/// What a handle is worth.
 #[derive(Debug)]
 pub struct Redeemed {
-    /// Takes the request, also where it is refused.
-    pub plan: Plan,
     /// The request as it was kept.
     pub params: Params,
     /// The request, judged by the realm as it is now.
     pub answer: Result<ValidAuthorize, authorize::Refusal>,
 }
 
-/// Judges a handle at the authorization endpoint. `found` is the row under its hash.
+/// Judges a handle at the authorization endpoint. `found` is the row under its hash; it stays until an answer was made from it, so that
+/// the page may be opened again (P-06).
 #[must_use]
 pub fn redeem(cx: &Context<'_>, handle: &Handle, found: Option<&PushedRequest>) -> Redeemed {
-    let nothing = || Redeemed {
-        plan: Plan::none(),
-        params: Params::default(),
-        answer: Err(authorize::Refusal::Page(Reason::InvalidRequest)),
-    };
+    let nothing =
+        || Redeemed { params: Params::default(), answer: Err(authorize::Refusal::Page(Reason::InvalidRequest)) };
     let Some(kept) = found.filter(|kept| kept.hash == handle.hash) else { return nothing() };
-    // AZ-18: another client's handle is not spent by whoever found it.
+    // AZ-18: of this client, and in time.
     let client = cx.records.client(&handle.client_id).filter(|client| client.id == kept.client);
     if client.is_none() || kept.expires_at <= cx.now.secs() {
         return nothing();
     }
-    let plan = Plan::new(Lane::Gate, vec![Write::TakePushed(cx.records.realm.id.clone(), kept.hash)]);
-    let Ok(params) = Params::parse(kept.parameters.as_bytes()) else { return Redeemed { plan, ..nothing() } };
-    Redeemed { plan, answer: authorize::decide_pushed(cx.records, cx.base, &params), params }
+    let Ok(params) = Params::parse(kept.parameters.as_bytes()) else { return nothing() };
+    Redeemed { answer: authorize::decide_pushed(cx.records, cx.base, &params, PushedCall(kept.hash)), params }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(crate) fn encoded(value: &str) -> String {
 pub(super) fn client_data(request: &AuthorizeRequest, strict: bool) -> String {
     let mut data = Map::new();
     // A device's login goes back to no client (Keycloak 26.4). AZ-22: what was pushed stands in no address of a strict realm.
-    if request.device.is_some() || (strict && request.pushed) {
+    if request.device.is_some() || (strict && request.pushed.is_some()) {
         return URL_SAFE_NO_PAD.encode(Value::Object(data).to_string());
     }
     if let Some(uri) = &request.redirect_uri {

@@ -12,7 +12,8 @@ use portcullis_core::ids::{EventId, SessionId, UserId};
 use portcullis_core::login::factors;
 use portcullis_core::login::flow::Proof;
 use portcullis_core::login::level::{self, Ladder};
-use portcullis_core::oauth::authorize::AuthorizeRequest;
+use portcullis_core::oauth::authorize::{AuthorizeRequest, Refusal};
+use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::redirect_uri::MatchedRedirectUri;
 use portcullis_core::oauth::response_mode::{self, Success};
 use portcullis_core::oauth::token;
@@ -65,8 +66,12 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
     let issuer = cx.issuer();
     let device = user.as_ref().filter(|_| what.proof.fresh).and_then(|user| device_of(cx, user));
     let party = Party { client, user: user.as_ref(), mark: device.as_ref().map(|d| d.write.clone()), issuer: &issuer };
-    let Some(Established { session, mut front }) = establish(cx, &party, &what).await? else {
-        return Ok(Issued::SessionGone);
+    let Established { session, mut front } = match establish(cx, &party, &what).await? {
+        Ok(established) => established,
+        Err(Lost::Session) => return Ok(Issued::SessionGone),
+        Err(Lost::Pushed) => {
+            return Ok(Issued::Answer(authorize::refuse(cx, Refusal::Page(Reason::InvalidRequest), None)));
+        }
     };
     let code = if kind.code { Some(mint_code(cx, client, &session, &what).await?) } else { None };
     let state = what.request.state.as_deref();
@@ -111,28 +116,38 @@ struct Established<'a> {
     front: Option<token::Issue<'a>>,
 }
 
-/// The session of this login: the one that stands, or a new one. `None` when single sign-on lost its session.
+/// Why nothing is issued.
+enum Lost {
+    /// Single sign-on lost its session, or the account is gone.
+    Session,
+    /// An answer was made from the pushed request before (AZ-17).
+    Pushed,
+}
+
+/// The session of this login: the one that stands, or a new one. A pushed request is used up by the same plan.
 async fn establish<'a>(
     cx: &'a Cx<'_>,
     party: &Party<'a>,
     what: &Issue<'_>,
-) -> Result<Option<Established<'a>>, Unavailable> {
+) -> Result<Result<Established<'a>, Lost>, Unavailable> {
     let realm = &cx.view.records.realm.id;
+    let taken = what.request.pushed.as_ref().map(|call| call.taken(realm));
     if let Some(id) = &what.proof.session {
         let found = cx.app.db.session_and_client(realm, id, &party.client.id).await.map_err(|_| Unavailable)?;
         if let Some((mut session, below)) = found.filter(|(s, _)| s.user == what.proof.user) {
             let mut writes = vec![Write::Audit(event(cx, party.client, &session.id, what))];
-            writes.extend(party.mark.clone());
+            writes.extend(party.mark.clone().into_iter().chain(taken.clone()));
             writes.push(continued(cx, &what.proof, &mut session));
             let front = front::decide(cx, party, what, (&session, below.as_ref()), &mut writes)?;
             match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
-                Ok(()) => return Ok(Some(Established { session, front })),
+                Ok(()) => return Ok(Ok(Established { session, front })),
                 Err(ApplyError::Gate(Gate::SessionEnded)) => {}
+                Err(ApplyError::Gate(Gate::PushedTaken)) => return Ok(Err(Lost::Pushed)),
                 Err(_) => return Err(Unavailable),
             }
         }
         if !what.proof.fresh {
-            return Ok(None);
+            return Ok(Err(Lost::Session));
         }
     }
     let session = new_session(cx, &what.proof);
@@ -140,12 +155,13 @@ async fn establish<'a>(
         Write::CreateUserSession(realm.clone(), session.clone()),
         Write::Audit(event(cx, party.client, &session.id, what)),
     ];
-    writes.extend(party.mark.clone());
+    writes.extend(party.mark.clone().into_iter().chain(taken));
     let front = front::decide(cx, party, what, (&session, None), &mut writes)?;
     match cx.app.db.apply(Plan::new(Lane::Login, writes)).await {
-        Ok(()) => Ok(Some(Established { session, front })),
+        Ok(()) => Ok(Ok(Established { session, front })),
+        Err(ApplyError::Gate(Gate::PushedTaken)) => Ok(Err(Lost::Pushed)),
         // The account was removed between password and session.
-        Err(ApplyError::Gate(_)) => Ok(None),
+        Err(ApplyError::Gate(_)) => Ok(Err(Lost::Session)),
         Err(_) => Err(Unavailable),
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::rp::{Pkce, RelyingParty, parameter};
-use portcullis_testkit::server::TestServer;
+use portcullis_testkit::server::{Cluster, Options, TestServer};
 use tokio::task::JoinSet;
 
 use crate::forge::claims;
 use crate::ground::{
-    BACK, House, REALM, TWIN, edit_client, fault, open, open_both, party, registration, tokens, userinfo,
+    BACK, House, REALM, TWIN, edit_client, fault, furnish, open, open_both, party, registration, tokens, userinfo,
 };
 
 const STATE: &str = "state-of-the-pushed-request";
@@ -101,35 +101,106 @@ async fn az_17_az_18_a_handle_begins_one_login_of_its_client_in_time() -> Result
         let nameless = target(REALM, "", &uri, "");
         shown(&browser.open(&nameless).await?, "without a client");
         let late = handle(&server, "web", &pkce).await?;
-        // None of that spent it; P-06: the page may be loaded again before the login is done.
-        let first = browser.open(&target(REALM, "web", &uri, "")).await?;
-        let next = first.header("location").context("no login begins")?.to_owned();
-        let _page = browser.open(&next).await?;
-        let again = browser.open(&next).await?;
-        shown(&party(&server, "web")?.open(&target(REALM, "web", &uri, "")).await?, "used in another browser");
-        finish(&mut browser, &again, &pkce).await.context(format!("{house:?}"))?;
+        // None of that spent it.
+        let page = arrive(&mut browser, "web", &uri).await?;
+        finish(&mut browser, &page, &pkce).await.context(format!("{house:?}"))?;
         shown(&browser.open(&target(REALM, "web", &uri, "")).await?, "after the login");
+        shown(&party(&server, "web")?.open(&target(REALM, "web", &uri, "")).await?, "after it, in another browser");
         server.clock.advance(Duration::from_secs(60));
         shown(&browser.open(&target(REALM, "web", &late, "")).await?, "too late");
     }
     Ok(())
 }
 
+/// Nothing for the client and no session: the request was used up.
+fn came_second(answer: &Answer, what: &str) {
+    assert_eq!((answer.status, answer.header("location")), (400, None), "{what}: {}", answer.text());
+    let cookies: Vec<_> = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")).collect();
+    let begins = |cookie: &str| cookie.starts_with("KEYCLOAK_IDENTITY=") && !cookie.starts_with("KEYCLOAK_IDENTITY=;");
+    assert!(!cookies.iter().any(|(_, cookie)| begins(cookie)), "{what}: {cookies:?}");
+}
+
 #[tokio::test]
-async fn az_18_many_at_once_begin_one_login() -> Result<()> {
-    let server = open(House::Strict).await?;
-    let pkce = Pkce::new()?;
-    let uri = handle(&server, "web", &pkce).await?;
-    let mut tasks = JoinSet::new();
-    for _ in 0..8 {
-        let mut browser = party(&server, "web")?;
-        let address = target(REALM, "web", &uri, "");
-        tasks.spawn(async move { browser.open(&address).await });
+async fn p_06_the_page_may_be_opened_again_until_an_answer_was_made() -> Result<()> {
+    for house in House::BOTH {
+        let server = open_both(house).await?;
+        let (pkce, mut browser) = (Pkce::new()?, party(&server, "web")?);
+        let uri = handle(&server, "web", &pkce).await?;
+        let first = browser.open(&target(REALM, "web", &uri, "")).await?;
+        let next = first.header("location").context("no login begins")?.to_owned();
+        let _page = browser.open(&next).await?;
+        let reloaded = browser.open(&next).await?;
+        let wrong = browser.post_credentials(&reloaded, "alice", "not-hers").await?;
+        assert_eq!(wrong.status, 200, "{house:?}");
+        // Another tab, and another browser with two.
+        let beside = arrive(&mut browser, "web", &uri).await?;
+        let mut other = party(&server, "web")?;
+        let late = arrive(&mut other, "web", &uri).await?;
+        let later = arrive(&mut other, "web", &uri).await?;
+        for (realm, client) in [(REALM, "other"), (REALM, "app"), (TWIN, "web")] {
+            shown(&party(&server, client)?.open(&target(realm, client, &uri, "")).await?, "still nobody else's");
+        }
+        // What was opened in time may be finished later.
+        server.clock.advance(Duration::from_secs(61));
+        finish(&mut browser, &beside, &pkce).await.context(format!("{house:?}"))?;
+        for page in [&late, &later] {
+            came_second(&other.post_credentials(page, "alice", "alice-password").await?, "came second");
+        }
+        for (name, browser) in [("after it", &mut browser), ("in the other browser", &mut other)] {
+            shown(&browser.open(&target(REALM, "web", &uri, "")).await?, name);
+        }
+        // A request of its own goes through in both.
+        let again = handle(&server, "web", &pkce).await?;
+        let page = arrive(&mut other, "web", &again).await?;
+        finish(&mut other, &page, &pkce).await?;
     }
-    let answers = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
-    assert_eq!(answers.iter().filter(|answer| answer.status == 302).count(), 1);
-    for answer in answers.iter().filter(|answer| answer.status != 302) {
-        shown(answer, "came second");
+    Ok(())
+}
+
+#[tokio::test]
+async fn p_06_single_sign_on_uses_the_request_up_too() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let (pkce, mut browser) = (Pkce::new()?, party(&server, "web")?);
+        let known = handle(&server, "web", &pkce).await?;
+        let page = arrive(&mut browser, "web", &known).await?;
+        finish(&mut browser, &page, &pkce).await?;
+        let uri = handle(&server, "web", &pkce).await?;
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            let first = browser.open(&target(REALM, "web", &uri, "")).await?;
+            links.push(first.header("location").context("no login begins")?.to_owned());
+        }
+        let mut answers = Vec::new();
+        for link in &links {
+            answers.push(browser.open(link).await?);
+        }
+        let given = answers.first().and_then(|a| a.header("location")).unwrap_or_default();
+        assert!(parameter(given, "code").is_some(), "{house:?} {given}");
+        came_second(answers.last().context("two")?, "the second tab");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p_06_az_17_many_at_once_get_one_code() -> Result<()> {
+    let cluster = Cluster::start(2, Options::default()).await?;
+    furnish(cluster.node(0)?, House::Strict).await?;
+    let pkce = Pkce::new()?;
+    for _ in 0..3 {
+        let uri = handle(cluster.node(0)?, "web", &pkce).await?;
+        let mut tasks = JoinSet::new();
+        for place in 0..6 {
+            let mut browser = party(cluster.node(place % 2)?, "web")?;
+            let page = arrive(&mut browser, "web", &uri).await?;
+            tasks.spawn(async move { browser.post_credentials(&page, "alice", "alice-password").await });
+        }
+        let answers = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;
+        let code = |answer: &Answer| parameter(answer.header("location").unwrap_or_default(), "code");
+        assert_eq!(answers.iter().filter(|answer| code(answer).is_some()).count(), 1);
+        for answer in answers.iter().filter(|answer| code(answer).is_none()) {
+            came_second(answer, "another was first");
+        }
     }
     Ok(())
 }

@@ -27,7 +27,7 @@ pub(crate) fn request() -> AuthorizeRequest {
         dpop_jkt: None,
         subject: None,
         device: None,
-        pushed: false,
+        pushed: None,
     }
 }
 

@@ -161,7 +161,7 @@ pub(super) fn nonce(draft: &mut Draft<'_>) -> Result<(), Reason> {
 /// RFC 9126 §5: a client that must push cannot ask here.
 pub(super) fn pushed(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let must = draft.client.is_some_and(|c| c.flag("require.pushed.authorization.requests"));
-    if must && !draft.pushed { Err(Reason::PushedRequestRequired) } else { Ok(()) }
+    if must && draft.pushed.is_none() { Err(Reason::PushedRequestRequired) } else { Ok(()) }
 }
 
 /// RFC 6749 §3.3: words of the client only; in a strict realm each once (AZ-08), never more than a hundred (DS-13).
