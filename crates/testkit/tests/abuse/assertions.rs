@@ -161,7 +161,7 @@ async fn te_07_a_used_assertion_touches_no_code_and_no_refresh_token() -> Result
 }
 
 #[tokio::test]
-async fn te_08_te_10_te_11_a_forged_or_late_assertion_is_no_client() -> Result<()> {
+async fn te_08_te_11_a_forged_or_late_assertion_is_no_client() -> Result<()> {
     for house in House::BOTH {
         let server = open(house).await?;
         let signer = Signer::register(&server, &server.base, "service").await?;
@@ -216,5 +216,45 @@ async fn te_02_te_06_an_assertion_beside_another_method_or_name() -> Result<()> 
     let basic = Exchange::form(&path, &form).header("Authorization", "Basic c2VydmljZTpzZXJ2aWNlLXNlY3JldA==");
     refused(&server.client()?.send(&basic).await?, 400, "unauthorized_client", "Basic and an assertion");
     tokens(&post(&server, "token", &form).await?)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn te_10_rfc_7523_3_a_claim_amiss_is_no_client_and_uses_nothing_up() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let signer = Signer::register(&server, &server.base, "service").await?;
+        let now = signer.now;
+        let unknown = "Invalid client or Invalid client credentials";
+        for (name, changes, status, text) in [
+            ("exp five minutes ago", json!({ "exp": now - 300, "iat": now - 360 }), 400, "Token is not active"),
+            ("no exp", json!({ "exp": null }), 400, "Token exp claim is required"),
+            ("no sub", json!({ "sub": null }), 401, unknown),
+            ("iss is not sub", json!({ "iss": "web" }), 401, unknown),
+            ("sub is not iss", json!({ "sub": "web" }), 401, unknown),
+            ("iat a minute ahead", json!({ "iat": now + 60, "exp": now + 120 }), 400, "Token was issued in the future"),
+            ("nbf a minute ahead", json!({ "nbf": now + 60 }), 400, "Token is not active"),
+        ] {
+            let mut claims = signer.claims(name);
+            for (member, value) in changes.as_object().into_iter().flatten() {
+                claims[member] = value.clone();
+            }
+            if let Some(members) = claims.as_object_mut() {
+                members.retain(|_, value| !value.is_null());
+            }
+            let assertion = jws::encode(&signer.key, Some("JWT"), claims.to_string().as_bytes())?;
+            let proof = ("client_assertion", assertion.as_str());
+            let answer = post(&server, "token", &[GRANT, TYPE, proof]).await?;
+            refused(&answer, status, "invalid_client", &format!("{house:?} {name}"));
+            assert_eq!(answer.json()["error_description"], text, "{house:?} {name}");
+            for door in ["token/introspect", "revoke", "ext/par/request", "logout", "auth/device"] {
+                let answer = post(&server, door, &[TYPE, proof, ("token", "x"), ("refresh_token", "x")]).await?;
+                assert!(matches!(answer.status, 400 | 401), "{house:?} {name} {door}: {}", answer.status);
+                assert!(!answer.text().contains("active\":"), "{house:?} {name} {door}: {}", answer.text());
+            }
+            // The honest twin, by the same `jti`.
+            tokens(&post(&server, "token", &[GRANT, TYPE, ("client_assertion", &signer.assertion(name)?)]).await?)?;
+        }
+    }
     Ok(())
 }

@@ -1,16 +1,25 @@
 //! What every case stands on: two realms, their clients and users, and ways to change what is stored.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result, bail};
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach};
 use portcullis_core::client::Client;
 use portcullis_core::ids::RealmId;
 use portcullis_core::plan::{Lane, Plan, Write};
 use portcullis_core::realm::Realm;
 use portcullis_core::records::RealmRecords;
+use portcullis_core::time::Clock as _;
 use portcullis_core::user::User;
+use portcullis_guard::{Guard, Principal};
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::rp::{Pkce, Registration, RelyingParty};
 use portcullis_testkit::server::{ADMIN, TestServer};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 /// The realm under attack.
 pub(crate) const REALM: &str = "yard";
@@ -264,6 +273,21 @@ pub(crate) fn refused(answer: &Answer, status: u16, error: &str, what: &str) {
 pub(crate) async fn userinfo(server: &TestServer, token: &str) -> Result<Answer> {
     let path = format!("/realms/{REALM}/protocol/openid-connect/userinfo");
     server.client()?.send(&Exchange::get(&path).header("Authorization", &format!("Bearer {token}"))).await
+}
+
+/// What an API says whose guard is for the audience `web`, and whom it takes the caller for.
+pub(crate) async fn at_api(server: &TestServer, token: &str) -> Result<(u16, String)> {
+    let issuer = format!("{}/realms/{REALM}", server.base);
+    let keys = IssuerKeys::new(issuer.as_str(), Door::new(Reach::Configured)?, KeyPolicy::default());
+    let clock = Arc::clone(&server.clock);
+    let guard = Guard::builder().issuer(issuer).audience("web").bearer().keys(Arc::new(keys));
+    let guard = guard.clock(move || clock.now().secs()).build()?;
+    let who = async |principal: Principal| principal.subject().to_owned();
+    let router = Router::new().route("/", get(who)).layer(guard.layer());
+    let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
+    let answer = router.oneshot(request.body(Body::empty())?).await?;
+    let status = answer.status().as_u16();
+    Ok((status, String::from_utf8(axum::body::to_bytes(answer.into_body(), 4096).await?.to_vec())?))
 }
 
 /// An administrator's access token.

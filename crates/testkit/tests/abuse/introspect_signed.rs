@@ -1,23 +1,16 @@
 //! RFC 9701: introspection answers signed for their reader, and what they must never open.
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, Result};
-use axum::Router;
-use axum::body::Body;
-use axum::routing::get;
-use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach};
 use portcullis_core::time::Clock as _;
-use portcullis_guard::Guard;
 use portcullis_jose::{Algorithm, AudienceRule, JwkSet, KeySet, Profile, TypeRule, Verified, jwt};
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::server::TestServer;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 use crate::forge::{self, under};
 use crate::ground::{
-    House, REALM, Tokens, audience, edit_client, edit_realm, exchange, fault, login, open, party, refused, userinfo,
+    House, REALM, Tokens, at_api, audience, edit_client, edit_realm, exchange, fault, login, open, party, refused,
+    userinfo,
 };
 
 const PATH: &str = "/realms/yard/protocol/openid-connect/token/introspect";
@@ -145,24 +138,12 @@ async fn rfc_9701_6_the_reader_says_the_algorithm() -> Result<()> {
     Ok(())
 }
 
-/// What an API behind a guard for `web` says.
-async fn api(server: &TestServer, token: &str) -> Result<u16> {
-    let issuer = format!("{}/realms/{REALM}", server.base);
-    let keys = IssuerKeys::new(issuer.as_str(), Door::new(Reach::Configured)?, KeyPolicy::default());
-    let clock = Arc::clone(&server.clock);
-    let guard = Guard::builder().issuer(issuer).audience("web").bearer().keys(Arc::new(keys));
-    let guard = guard.clock(move || clock.now().secs()).build()?;
-    let router = Router::new().route("/", get(async || "ok")).layer(guard.layer());
-    let request = http::Request::get("/").header("authorization", format!("Bearer {token}"));
-    Ok(router.oneshot(request.body(Body::empty())?).await?.status().as_u16())
-}
-
 #[tokio::test]
 async fn te_25_jw_08_rfc_9701_8_1_the_answer_is_no_access_token() -> Result<()> {
     for house in House::BOTH {
         let server = open(house).await?;
         let held = held(&server).await?;
-        assert_eq!((userinfo(&server, &held.access).await?.status, api(&server, &held.access).await?), (200, 200));
+        assert_eq!((userinfo(&server, &held.access).await?.status, at_api(&server, &held.access).await?.0), (200, 200));
         let key = forge::realm_key(&server, REALM).await?;
         let (header, payload) = forge::texts(&held.access)?;
         let kind = header.replace("\"JWT\"", "\"token-introspection+jwt\"");
@@ -175,7 +156,7 @@ async fn te_25_jw_08_rfc_9701_8_1_the_answer_is_no_access_token() -> Result<()> 
         ] {
             let what = format!("{house:?} {name}");
             assert_eq!(userinfo(&server, &token).await?.status, 401, "{what}: userinfo");
-            assert_eq!(api(&server, &token).await?, 401, "{what}: the guard");
+            assert_eq!(at_api(&server, &token).await?.0, 401, "{what}: the guard");
             let bearer = Exchange::get("/admin/realms/yard").header("Authorization", &format!("Bearer {token}"));
             assert_eq!(server.client()?.send(&bearer).await?.status, 401, "{what}: the Admin API");
             let plain = ask(&server, "web", &token, "application/json").await?;

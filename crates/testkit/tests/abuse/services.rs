@@ -1,11 +1,15 @@
 //! TE: clients that act for themselves (RFC 6749 §4.4).
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use portcullis_testkit::http1::Exchange;
+use portcullis_testkit::rp::Registration;
+use portcullis_testkit::server::TestServer;
+use serde_json::{Value, json};
 
-use crate::forge::claims;
+use crate::forge::{self, claims};
 use crate::ground::{
-    House, by_client, by_password, edit_client, edit_user, open, party, refresh, refused, stored_user, tokens, userinfo,
+    House, REALM, at_api, audience, by_client, by_password, edit_client, edit_user, file, login, open, party, refresh,
+    refused, registration, stored_user, tokens, userinfo,
 };
 
 #[tokio::test]
@@ -100,4 +104,102 @@ async fn te_34_a_clients_token_is_nobodys_login() -> Result<()> {
         assert_eq!(claims(&again.access)?["sid"], claims(&kept.access)?["sid"]);
     }
     Ok(())
+}
+
+/// A server whose client and user have one name: `client_id` is alice's id.
+async fn namesakes(house: House) -> Result<TestServer> {
+    let server = TestServer::start().await?;
+    let mut realm = file(REALM);
+    let clients = realm["clients"].as_array_mut().context("clients")?;
+    let mut namesake = clients.iter().find(|c| c["clientId"] == "service").context("service")?.clone();
+    namesake["clientId"] = ALICE.into();
+    namesake["protocolMappers"] = json!([audience("web")]);
+    clients.push(namesake);
+    match house {
+        House::Strict => server.import_strict(&realm).await?,
+        House::Keycloak => server.import(&realm).await?,
+    };
+    Ok(server)
+}
+
+const ALICE: &str = "id-of-alice";
+
+#[tokio::test]
+async fn az_32_rfc_9700_4_15_a_client_named_like_a_user_is_not_that_user() -> Result<()> {
+    for house in House::BOTH {
+        let server = namesakes(house).await?;
+        let grant = [("grant_type", "client_credentials"), ("scope", "openid")];
+        let mut client = server.relying_party(Registration {
+            client_id: ALICE.to_owned(),
+            client_secret: Some("service-secret".to_owned()),
+            ..registration(REALM, "service")
+        })?;
+        let token = tokens(&client.token(&grant).await?)?.access;
+        let account = stored_user(&server, &format!("service-account-{ALICE}")).await?;
+        let said = claims(&token)?;
+        assert_eq!((&said["sub"], &said["azp"]), (&json!(account.id.as_str()), &json!(ALICE)), "{house:?}");
+        assert_eq!(stored_user(&server, "alice").await?.id.as_str(), ALICE, "{house:?}: the import kept both names");
+        // userinfo, introspection and an API's guard: the account, by every name they know.
+        let info = userinfo(&server, &token).await?.json();
+        assert_eq!((&info["sub"], &info["preferred_username"]), (&said["sub"], &json!(account.username)), "{house:?}");
+        let told = introspected(&server, &token).await?;
+        let names = (&told["active"], &told["sub"], &told["username"]);
+        assert_eq!(names, (&json!(true), &said["sub"], &json!(account.username)), "{house:?}");
+        assert_eq!(at_api(&server, &token).await?, (200, account.id.as_str().to_owned()), "{house:?}");
+        // Were `sub` ever the client's name, or the user's without its session, it would still be nobody's token here.
+        let key = forge::realm_key(&server, REALM).await?;
+        let (header, payload) = forge::texts(&token)?;
+        let as_alice = forge::with_member(&payload, "sub", &json!(ALICE).to_string())?;
+        for (name, payload) in [
+            ("sub is the name", as_alice.clone()),
+            ("and of another client", forge::with_member(&as_alice, "azp", "\"app\"")?),
+        ] {
+            let forged = forge::under(&key, &header, &payload)?;
+            assert_eq!(userinfo(&server, &forged).await?.status, 401, "{house:?} {name}");
+            assert_eq!(introspected(&server, &forged).await?, json!({ "active": false }), "{house:?} {name}");
+        }
+        // What ends the one's tokens leaves the other's alone.
+        edit_user(&server, "alice", |user| user.enabled = false).await?;
+        assert_eq!(introspected(&server, &token).await?["active"], true, "{house:?}");
+        edit_user(&server, "alice", |user| user.enabled = true).await?;
+        edit_user(&server, &account.username, |user| user.enabled = false).await?;
+        assert_eq!(introspected(&server, &token).await?, json!({ "active": false }), "{house:?}");
+        // The honest twin: the person.
+        let person = login(&mut party(&server, "app")?).await?;
+        assert_eq!(userinfo(&server, &person.access).await?.json()["sub"], ALICE, "{house:?}");
+        let told = introspected(&server, &person.access).await?;
+        assert!(house == House::Strict || told["username"] == "alice", "{told}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn az_32_a_person_cannot_be_a_clients_account_by_name() -> Result<()> {
+    for house in House::BOTH {
+        let server = TestServer::start().await?;
+        let mut realm = file(REALM);
+        realm["users"]
+            .as_array_mut()
+            .context("users")?
+            .push(json!({ "username": "service-account-service", "enabled": true }));
+        let refused = match house {
+            House::Strict => server.import_strict(&realm).await,
+            House::Keycloak => server.import(&realm).await,
+        };
+        let told = refused.err().map(|error| format!("{error:#}")).unwrap_or_default();
+        assert!(told.contains("service-account-service"), "{house:?}: {told}");
+        // The honest twin: the account itself may be listed.
+        let users = realm["users"].as_array_mut().context("users")?;
+        users.last_mut().context("the last")?["serviceAccountClientId"] = "service".into();
+        server.import(&realm).await?;
+        let token = tokens(&by_client(&server, "service", "openid").await?)?.access;
+        assert_eq!(claims(&token)?["sub"], stored_user(&server, "service-account-service").await?.id.as_str());
+    }
+    Ok(())
+}
+
+async fn introspected(server: &TestServer, token: &str) -> Result<Value> {
+    let form = [("client_id", "web"), ("client_secret", "web-secret"), ("token", token)];
+    let path = format!("/realms/{REALM}/protocol/openid-connect/token/introspect");
+    Ok(server.client()?.send(&Exchange::form(&path, &form)).await?.json())
 }
