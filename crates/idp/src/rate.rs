@@ -27,9 +27,20 @@ impl Rate {
     /// Counts one; whether it is still within the rate. Counted before the try is looked at, so that tries at the same time do
     /// not pass together.
     pub(crate) async fn take(&self, app: &App, realm: &RealmId, who: &str, now: Now) -> Result<bool, Unavailable> {
+        Ok(self.add(app, realm, who, now).await? <= self.most)
+    }
+
+    /// Counts one; how many there are.
+    pub(crate) async fn add(&self, app: &App, realm: &RealmId, who: &str, now: Now) -> Result<i64, Unavailable> {
         let end = now.secs().saturating_add(self.window);
-        let count = app.ephemeral.bump(&self.key(realm, who), 1, end, now).await.map_err(|_| Unavailable)?;
-        Ok(count <= self.most)
+        app.ephemeral.bump(&self.key(realm, who), 1, end, now).await.map_err(|_| Unavailable)
+    }
+
+    /// How many there are.
+    pub(crate) async fn count(&self, app: &App, realm: &RealmId, who: &str, now: Now) -> Result<i64, Unavailable> {
+        let found = app.ephemeral.get(&self.key(realm, who), now).await.map_err(|_| Unavailable)?;
+        let text = found.as_deref().map(std::str::from_utf8).transpose().map_err(|_| Unavailable)?;
+        text.map_or(Ok(0), |text| text.parse().map_err(|_| Unavailable))
     }
 
     /// Takes one back: it was no failure.

@@ -104,6 +104,7 @@ async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> 
             steps::show_password(cx, flow, known.as_ref(), say).await
         }
         Verdict::Locked => steps::show_password(cx, flow, known.as_ref(), refused(Halt::AccountRests)).await,
+        Verdict::PlaceRests => steps::show_password(cx, flow, known.as_ref(), refused(Halt::AddressRests)).await,
         Verdict::Disabled { password_ok: true } => {
             steps::show_password(cx, flow, known.as_ref(), refused(Halt::AccountOff)).await
         }

@@ -27,7 +27,7 @@ const RETRIES: usize = 8;
 pub(super) struct Counter {
     pub(super) app: Arc<App>,
     pub(super) view: Arc<RealmView>,
-    ip: String,
+    pub(super) ip: String,
     pub(super) now: Now,
 }
 
@@ -46,15 +46,20 @@ impl Counter {
         brute_force::login_key(secret(&self.view), self.realm(), Subject::Nobody(&name), None)
     }
 
-    /// The account's row, or that of a device it is known from.
-    pub(super) async fn of_account(&self, user: &User, device: Option<[u8; 32]>) -> Result<LoginKey, Unavailable> {
+    /// The account's row, or that of a device it is known from; and whether it is.
+    pub(super) async fn of_account(
+        &self,
+        user: &User,
+        device: Option<[u8; 32]>,
+    ) -> Result<(LoginKey, bool), Unavailable> {
         let (realm, account) = (self.realm(), account_key(&self.view, user));
         if let Some(device) = device
             && self.app.db.device_known(realm, &account, &device).await.map_err(|_| Unavailable)?
         {
-            return Ok(brute_force::login_key(secret(&self.view), realm, Subject::Account(&user.id), Some(&device)));
+            let key = brute_force::login_key(secret(&self.view), realm, Subject::Account(&user.id), Some(&device));
+            return Ok((key, true));
         }
-        Ok(account)
+        Ok((account, false))
     }
 
     /// Runs `compare` where the row allows another attempt; `None` when it rests and nothing was compared.

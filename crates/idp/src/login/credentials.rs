@@ -1,6 +1,6 @@
 //! The one place where a password is compared: login page, password grant and account share its counter (EN-07).
 //!
-//! Order (EN-06): slot -> row -> standing -> hash -> failure row and audit, or success. Where a second factor is owed a right
+//! Order (EN-06, EN-13): place -> slot -> row -> standing -> hash -> failure row and audit, or success -> counts of the place. Where a second factor is owed a right
 //! password forgets no failures: else whoever knows it could guess codes without end (MF-05).
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use portcullis_core::secret::Secret;
 use portcullis_core::user::{Credential, User};
 
 use super::counter::Counter;
+use super::spray::Spray;
 use crate::password::{Unhashed, Verdict as Compared};
 use crate::state::{App, RealmView, Unavailable};
 use crate::watch::Login;
@@ -30,6 +31,8 @@ pub(crate) enum Verdict {
     Refused,
     /// Too many failures: nothing was compared (EN-14).
     Locked,
+    /// Too many failures from this place, whatever the account: nothing was compared (EN-13).
+    PlaceRests,
     /// The account is switched off.
     Disabled {
         /// Whether the password was right; nothing else may be shown where it was not.
@@ -63,6 +66,7 @@ pub(crate) async fn check_password(
         Verdict::Accepted { .. } => Login::Accepted,
         Verdict::Refused => Login::Refused,
         Verdict::Locked => Login::Rests,
+        Verdict::PlaceRests => Login::PlaceRests,
         Verdict::Disabled { .. } => Login::Disabled,
         Verdict::Busy => Login::Busy,
     };
@@ -79,11 +83,22 @@ struct Attempt {
 impl Attempt {
     async fn judge(self, device: Option<[u8; 32]>) -> Result<Verdict, Unavailable> {
         let user = self.find_user().await?;
-        let key = match &user {
+        let (key, known_device) = match &user {
             Some(user) => self.counter.of_account(user, device).await?,
-            None => self.counter.of_nobody(&self.username),
+            None => (self.counter.of_nobody(&self.username), false),
         };
+        let spray = Spray::of(&self.counter, known_device);
+        if let Some(spray) = &spray
+            && spray.rests(&self.counter).await?
+        {
+            return Ok(Verdict::PlaceRests);
+        }
         let verdict = self.counter.guarded(&key, self.compare(user, &key)).await?;
+        match (&spray, &verdict) {
+            (Some(spray), Some(Verdict::Accepted { user, .. })) => spray.right(&self.counter, user).await?,
+            (Some(spray), Some(Verdict::Refused | Verdict::Disabled { .. })) => spray.wrong(&self.counter).await?,
+            (None, _) | (_, None | Some(Verdict::Locked | Verdict::PlaceRests | Verdict::Busy)) => {}
+        }
         Ok(verdict.unwrap_or(Verdict::Locked))
     }
 

@@ -21,6 +21,7 @@ mod page;
 mod required_action;
 mod reset;
 pub(crate) mod restart;
+mod spray;
 mod sso;
 mod start;
 mod steps;

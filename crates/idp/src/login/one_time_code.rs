@@ -84,7 +84,7 @@ struct Attempt {
 
 impl Attempt {
     async fn judge(self, browser: Option<[u8; 32]>) -> Result<CodeVerdict, Unavailable> {
-        let key = self.counter.of_account(&self.user, browser).await?;
+        let (key, _) = self.counter.of_account(&self.user, browser).await?;
         let verdict = self.counter.guarded(&key, self.compare(&key)).await?;
         Ok(verdict.unwrap_or(CodeVerdict::Locked))
     }

@@ -241,6 +241,10 @@ impl Call<'_> {
                         progress.finer = Some(Halt::AccountRests.into());
                         None
                     }
+                    Verdict::PlaceRests => {
+                        progress.finer = Some(Halt::AddressRests.into());
+                        None
+                    }
                     Verdict::Disabled { .. } => return Err(Reason::AccountDisabled),
                     Verdict::Busy => return Err(Reason::Unavailable),
                 }

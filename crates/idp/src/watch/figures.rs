@@ -39,6 +39,8 @@ pub enum Login {
     Refused,
     /// The account rests after failures.
     Rests,
+    /// The address rests after failures.
+    PlaceRests,
     /// The account is switched off.
     Disabled,
     /// No thread was free in time.
@@ -47,7 +49,8 @@ pub enum Login {
 
 impl Login {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Accepted, Self::Refused, Self::Rests, Self::Disabled, Self::Busy];
+    pub const ALL: [Self; 6] =
+        [Self::Accepted, Self::Refused, Self::Rests, Self::PlaceRests, Self::Disabled, Self::Busy];
 
     /// Its word.
     #[must_use]
@@ -56,8 +59,32 @@ impl Login {
             Self::Accepted => "accepted",
             Self::Refused => "refused",
             Self::Rests => "rests",
+            Self::PlaceRests => "address_rests",
             Self::Disabled => "disabled",
             Self::Busy => "busy",
+        }
+    }
+}
+
+/// What guessing over many accounts set off (EN-13).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alarm {
+    /// An address rests.
+    Address,
+    /// The realm is guessed at from everywhere.
+    Realm,
+}
+
+impl Alarm {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Address, Self::Realm];
+
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Realm => "realm",
         }
     }
 }
@@ -71,6 +98,7 @@ pub struct Block {
     refusals: [[AtomicU64; CLASSES]; ENDPOINTS],
     tokens: [[AtomicU64; ALGORITHMS]; GRANTS],
     logins: [AtomicU64; Login::ALL.len()],
+    alarms: [AtomicU64; Alarm::ALL.len()],
 }
 
 fn zeros<const N: usize>() -> [AtomicU64; N] {
@@ -96,6 +124,7 @@ impl Default for Block {
             refusals: array::from_fn(|_| zeros()),
             tokens: array::from_fn(|_| zeros()),
             logins: zeros(),
+            alarms: zeros(),
         }
     }
 }
@@ -141,6 +170,10 @@ impl Block {
         add(self.logins.get(login as usize), 1);
     }
 
+    pub(crate) fn alarmed(&self, alarm: Alarm) {
+        add(self.alarms.get(alarm as usize), 1);
+    }
+
     /// Requests answered: endpoint, method and status as in [`METHOD_WORDS`] and [`STATUS_WORDS`].
     #[must_use]
     pub fn requests(&self, endpoint: Endpoint, method: usize, status: usize) -> u64 {
@@ -175,6 +208,12 @@ impl Block {
     #[must_use]
     pub fn logins(&self, login: Login) -> u64 {
         read(self.logins.get(login as usize))
+    }
+
+    /// Alarms of guessing.
+    #[must_use]
+    pub fn alarms(&self, alarm: Alarm) -> u64 {
+        read(self.alarms.get(alarm as usize))
     }
 }
 
@@ -235,6 +274,9 @@ mod tests {
         }
         for (at, login) in Login::ALL.into_iter().enumerate() {
             assert_eq!(login as usize, at);
+        }
+        for (at, alarm) in Alarm::ALL.into_iter().enumerate() {
+            assert_eq!(alarm as usize, at);
         }
         assert!(GrantType::ALL.iter().all(|grant| (*grant as usize) < GRANTS));
         let block = Block::default();

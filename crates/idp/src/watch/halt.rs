@@ -57,6 +57,7 @@ halts! {
     NoUsername => Credentials ["username", "a name", "none", "Fill the form."];
     WrongPassword => Credentials ["user credentials", "name and password of one account", "an unknown name, a wrong password or an account that is switched off", "Look at the realm's LOGIN_ERROR events for which."];
     AccountRests => Credentials ["brute force protection", "an account that does not rest", "one with too many failures", "Wait, or clear the user's failures."];
+    AddressRests => Credentials ["guessing over many accounts", "an address with few wrong passwords", "one with too many in ten minutes", "Wait; the realm's LOGIN_ERROR events say who tried what from there."];
     WrongOneTimeCode => Credentials ["one-time code", "the current, unused code of the account's device", "another one, or none", "Look at the clocks of server and device; the password grant sends the code as otp."];
     AccountOff => Account ["account enabled", "an enabled account", "one that is switched off", "Enable the user."];
     NewPassword => Credentials ["new password", "a password that the realm's policy takes, twice the same", "another one", "The page says which rule it broke."];

@@ -14,7 +14,7 @@ use http::header::CONTENT_TYPE;
 use portcullis_core::oauth::token::GrantType;
 use portcullis_core::refusal::Class;
 use portcullis_idp::Idp;
-use portcullis_idp::watch::{BOUNDS, Block, Endpoint, Figures, Login, METHOD_WORDS, STATUS_WORDS};
+use portcullis_idp::watch::{Alarm, BOUNDS, Block, Endpoint, Figures, Login, METHOD_WORDS, STATUS_WORDS};
 use portcullis_jose::Algorithm;
 use portcullis_store::{Db, Kind, MemoryEphemeral};
 
@@ -37,6 +37,11 @@ pub const FAMILIES: &[Family] = &[
         "Refusals, by endpoint and class of the reason; `portcullis why` explains each.",
     ),
     Family("portcullis_password_checks_total", "counter", "Names and passwords compared, by how it ended."),
+    Family(
+        "portcullis_guessing_alarms_total",
+        "counter",
+        "Times that an address, or a whole realm, had too many wrong passwords over many accounts within ten minutes.",
+    ),
     Family("portcullis_tokens_issued_total", "counter", "Access tokens given, by grant and signature algorithm."),
     Family(
         "portcullis_password_hashes_total",
@@ -258,6 +263,13 @@ fn requests(page: &mut Page, figures: &Figures) {
     for (realm, block) in &blocks {
         for login in Login::ALL {
             page.line(name, &[("realm", *realm), ("outcome", login.name())], block.logins(login));
+        }
+    }
+    let name = "portcullis_guessing_alarms_total";
+    page.family(name);
+    for (realm, block) in &blocks {
+        for alarm in Alarm::ALL {
+            page.line(name, &[("realm", *realm), ("kind", alarm.name())], block.alarms(alarm));
         }
     }
     tokens(page, &blocks);

@@ -11,7 +11,7 @@ use crate::stage::{Browser, Outcome, PROFILES, Stage, action, direct_grant, outc
 const PEOPLE: [&str; 5] = ["alice", "dora", "nora", "nobody", "nobody@shop.test"];
 
 /// An answer without what is new each time.
-fn seen(answer: &Answer, asked: &[&str]) -> (u16, Vec<(String, String)>, String) {
+pub(crate) fn seen(answer: &Answer, asked: &[&str]) -> (u16, Vec<(String, String)>, String) {
     let mut body = answer.text();
     let mut volatile: Vec<String> = asked.iter().map(|a| (*a).to_owned()).collect();
     if let Ok(target) = action(answer) {

@@ -22,6 +22,7 @@ mod pages;
 mod passwords;
 mod second_factor;
 mod sessions;
+mod spray;
 mod stage;
 mod step_up;
 mod takeover;
