@@ -1,6 +1,7 @@
 //! The one door for outbound calls: no redirects, short deadlines, bounded answers, and a choice of whom it may reach.
 
 mod names;
+mod traces;
 mod traffic;
 
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use names::{Names, SystemNames};
+pub use traces::Traces;
 
 use names::{Judged, is_public};
 use traffic::Traffic;
@@ -37,6 +39,7 @@ pub struct Door {
     allowed: Arc<[String]>,
     traffic: Traffic,
     reach: Reach,
+    traces: Option<Traces>,
 }
 
 /// Why a call gave nothing.
@@ -77,7 +80,13 @@ impl Door {
         let free = http(Judged { reach: Reach::Configured, names: Arc::clone(&names) })?;
         let judged = http(Judged { reach, names })?;
         let allowed = allowed.iter().map(|host| host.to_ascii_lowercase()).collect();
-        Ok(Self { judged, free, allowed, traffic: Traffic::default(), reach })
+        Ok(Self { judged, free, allowed, traffic: Traffic::default(), reach, traces: None })
+    }
+
+    /// The same door, whose calls are spans of a trace.
+    #[must_use]
+    pub fn traced(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// `GET`s a JSON document.
@@ -98,7 +107,7 @@ impl Door {
             }
         };
         let request = self.client(&target).get(url).header("accept", "application/json");
-        let mut answer = request.send().await.map_err(|e| failed(reason(&e)))?;
+        let mut answer = self.send("GET", &target, request).await.map_err(|e| failed(reason(&e)))?;
         if answer.status() != reqwest::StatusCode::OK {
             return Err(failed(format!("answered {}", answer.status())));
         }
@@ -121,9 +130,39 @@ impl Door {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request =
             self.client(&target).post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
-        let answer = request.send().await;
+        let answer = self.send("POST", &target, request).await;
         let failed = |e| CallError::Failed { url: url.to_owned(), cause: reason(&e) };
         Ok(answer.map_err(failed)?.status().as_u16())
+    }
+
+    /// `POST`s protobuf with some headers and gives the status; what else the other side says is not read. It is no span of a
+    /// trace: it is how those travel.
+    ///
+    /// # Errors
+    /// A refused URL, a header that is none, a slow answer or none.
+    pub async fn post(&self, url: &str, headers: &[(String, String)], body: Vec<u8>) -> Result<u16, CallError> {
+        let mut request = self.request(reqwest::Method::POST, url)?.header("content-type", "application/x-protobuf");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body).send().await;
+        let failed = |e| CallError::Failed { url: url.to_owned(), cause: reason(&e) };
+        Ok(answer.map_err(failed)?.status().as_u16())
+    }
+
+    /// Sends a request, as a span of a trace where there is one. Only addresses that the operator chose are told which: to
+    /// others it would say which calls belong together.
+    async fn send(
+        &self,
+        method: &'static str,
+        target: &Target,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let told = self.reach == Reach::Configured || target.allowed;
+        match &self.traces {
+            None => request.send().await,
+            Some(traces) => traces.send((method, &target.host, target.port), request, told).await,
+        }
     }
 
     /// A request to a URL that this door may reach.
@@ -157,6 +196,7 @@ impl Door {
             allowed: self.allowed.iter().any(|known| *known == host || *known == with_port),
             scheme: url.scheme().to_owned(),
             host,
+            port,
         };
         if self.reach == Reach::Configured || target.allowed {
             return Ok(target);
@@ -178,6 +218,7 @@ impl Door {
 struct Target {
     scheme: String,
     host: String,
+    port: u16,
     /// By name, whatever its address.
     allowed: bool,
 }

@@ -14,7 +14,7 @@ pub mod keys;
 mod service_account;
 
 pub use discovery::Metadata;
-pub use door::{CallError, Door, Names, Reach, SystemNames};
+pub use door::{CallError, Door, Names, Reach, SystemNames, Traces};
 pub use events::Events;
 pub use keys::{IssuerKeys, KeyPolicy, NoKeys};
 pub use service_account::ServiceAccount;

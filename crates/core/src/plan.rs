@@ -30,6 +30,19 @@ pub enum Lane {
     Sweep,
 }
 
+impl Lane {
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Login => "login",
+            Self::Admin => "admin",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
 /// One atomic change: at most 1,000 rows.
 #[derive(Clone, Debug)]
 pub struct Plan {

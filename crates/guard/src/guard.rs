@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::response::Response;
-use http::HeaderMap;
+use http::Request;
 use portcullis_client::NoKeys;
 use portcullis_jose::digest::sha256;
 use portcullis_jose::{KeySet, Profile, Reject, Verified, jws, jwt};
@@ -16,7 +16,7 @@ use crate::cutoffs::Standing;
 use crate::keys::{KeySource, Renewal};
 use crate::layer::GuardLayer;
 use crate::principal::{Principal, Witness};
-use crate::refusal::{About, Reason, refuse, traceparent};
+use crate::refusal::{About, Reason, refuse};
 
 /// Lets verified callers of one issuer through to one API. Cloning shares everything, the cache too.
 #[derive(Clone)]
@@ -54,8 +54,8 @@ impl Guard {
         GuardLayer { guard: self.clone() }
     }
 
-    pub(crate) fn refuse(&self, reason: Reason, headers: &HeaderMap) -> Response {
-        let about = About { traceparent: traceparent(headers), ..About::default() };
+    pub(crate) fn refuse<B>(&self, reason: Reason, request: &Request<B>) -> Response {
+        let about = About::request(request.headers(), request.extensions());
         refuse(reason, self.0.profile.issuer(), about, &*self.0.witness.sink)
     }
 

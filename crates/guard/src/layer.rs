@@ -64,7 +64,7 @@ where
                 Either::Left(self.inner.call(request))
             }
             Verdict::Refuse(reason) => {
-                let response = self.guard.refuse(reason, request.headers());
+                let response = self.guard.refuse(reason, &request);
                 Either::Right(Either::Left(ready(Ok(response))))
             }
             Verdict::Fetch => {
@@ -87,7 +87,7 @@ where
         Ok(keys) => credential::bearer(request.headers(), request.uri()).and_then(|t| guard.judge_with(t, &keys)),
     };
     match found {
-        Err(reason) => Ok(guard.refuse(reason, request.headers())),
+        Err(reason) => Ok(guard.refuse(reason, &request)),
         Ok(principal) => {
             request.extensions_mut().insert(principal);
             inner.call(request).await

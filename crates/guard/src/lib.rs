@@ -56,3 +56,4 @@ pub use portcullis_client::NoKeys;
 pub use portcullis_jose::{Algorithm, KeySet, Reject};
 pub use principal::Principal;
 pub use refusal::{LogRefusals, Reason, Refusal, RefusalSink};
+pub use trace::Trace;

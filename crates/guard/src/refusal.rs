@@ -2,11 +2,11 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use portcullis_jose::Reject;
 use serde_json::json;
 
-use crate::trace;
+use crate::trace::{self, Trace};
 
 /// Carries the trace id of a refusal.
 pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
@@ -156,12 +156,21 @@ pub(crate) struct About<'a> {
     pub(crate) client: Option<&'a str>,
     pub(crate) demanded: Option<&'a str>,
     pub(crate) traceparent: Option<&'a str>,
+    /// The number that the request has already.
+    pub(crate) trace: Option<&'a Trace>,
     /// What a token would have needed (RFC 6750 §3, RFC 9470 §3).
     pub(crate) needed: &'a [(&'static str, String)],
 }
 
+impl<'a> About<'a> {
+    /// What the request itself says.
+    pub(crate) fn request(headers: &'a HeaderMap, extensions: &'a Extensions) -> Self {
+        Self { traceparent: traceparent(headers), trace: extensions.get(), ..Self::default() }
+    }
+}
+
 /// The one `traceparent` of a request.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<&str> {
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all("traceparent").iter();
     let first = all.next()?.to_str().ok()?;
     all.next().is_none().then_some(first)
@@ -186,8 +195,8 @@ impl RefusalSink for LogRefusals {
 
 /// Reports a refusal and makes its answer.
 pub(crate) fn refuse(reason: Reason, issuer: &str, about: About<'_>, sink: &dyn RefusalSink) -> Response {
-    let trace = trace::new_id();
-    let About { client, demanded, traceparent, needed } = about;
+    let trace = trace::id(about.trace);
+    let About { client, demanded, traceparent, needed, .. } = about;
     sink.refused(&Refusal { trace: &trace, reason, issuer, client, demanded, traceparent });
     let mut response = problem(reason, &trace);
     let (status, error, description) = reason.public();
@@ -211,7 +220,7 @@ pub(crate) fn refuse(reason: Reason, issuer: &str, about: About<'_>, sink: &dyn 
 
 /// The answer where the guard's layer is missing: there is no sink to tell, so it is logged here.
 pub(crate) fn refuse_unguarded(reason: Reason, who: &str) -> Response {
-    let trace = trace::new_id();
+    let trace = trace::id(None);
     tracing::error!(target: "portcullis_guard", trace, "{who} needs Guard::layer() around it, added after it");
     problem(reason, &trace)
 }

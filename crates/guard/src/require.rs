@@ -20,11 +20,11 @@ use std::task::{Context, Poll};
 
 use axum::response::Response;
 use futures_util::future::{Either, Ready, ready};
-use http::{HeaderMap, Request};
+use http::Request;
 use tower::{Layer, Service};
 
 use crate::principal::Principal;
-use crate::refusal::{About, Reason, refuse, refuse_unguarded, traceparent};
+use crate::refusal::{About, Reason, refuse, refuse_unguarded};
 
 /// The caller must have this role: a realm role by its name, a client's role as `client:role`.
 #[must_use]
@@ -129,7 +129,7 @@ impl Demand {
         }
     }
 
-    fn refuse(&self, reason: Reason, caller: &Principal, headers: &HeaderMap) -> Response {
+    fn refuse<B>(&self, reason: Reason, caller: &Principal, request: &Request<B>) -> Response {
         let needed: Vec<(&'static str, String)> = match self {
             Self::AnyRole(_) | Self::Fresh => vec![],
             Self::AllScopes(names) => vec![("scope", names.join(" "))],
@@ -145,8 +145,8 @@ impl Demand {
                 needed.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
             }
         };
-        let (client, traceparent) = (caller.client(), traceparent(headers));
-        let about = About { client, demanded: Some(&demanded), traceparent, needed: &needed };
+        let about = About::request(request.headers(), request.extensions());
+        let about = About { client: caller.client(), demanded: Some(&demanded), needed: &needed, ..about };
         refuse(reason, caller.issuer(), about, caller.sink())
     }
 
@@ -195,7 +195,7 @@ where
         let refusal = match request.extensions().get::<Principal>() {
             None => refuse_unguarded(Reason::NoPrincipal, &self.demand.who()),
             Some(caller) => match self.demand.unmet(caller) {
-                Some(reason) => self.demand.refuse(reason, caller, request.headers()),
+                Some(reason) => self.demand.refuse(reason, caller, &request),
                 None => return Either::Left(self.inner.call(request)),
             },
         };

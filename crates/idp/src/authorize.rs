@@ -58,7 +58,10 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     let decided = authorize::decide(&view.records, &cx.base.url, &params)
         .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));
     let mut response = match decided {
-        Ok(valid) => login::start(&cx, valid).await,
+        Ok(valid) => {
+            params.get("client_id").into_iter().for_each(watch::tell_client);
+            login::start(&cx, valid).await
+        }
         Err(refusal) => refuse(&cx, refusal, Some(&params)),
     };
     watch::client(&mut response, || params.get("client_id").map(str::to_owned));

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portcullis_client::door::{Door, Reach, SystemNames};
+use portcullis_client::door::{Door, Reach, SystemNames, Traces};
 use portcullis_core::ids::RealmId;
 use portcullis_core::oauth::backchannel::{self, Outcome};
 use portcullis_core::pending::LogoutDelivery;
@@ -19,6 +19,7 @@ use portcullis_store::{Key, Kind};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+use tracing::{Instrument as _, Span};
 
 use crate::state::{App, RealmView};
 use crate::token::mint;
@@ -46,6 +47,7 @@ pub(crate) struct Outbox {
     door: OnceLock<Option<Door>>,
     reach: Reach,
     allowed: Vec<String>,
+    traces: Option<Traces>,
     woken: Notify,
     realms: Mutex<BTreeMap<RealmId, String>>,
     hosts: Mutex<HashMap<String, Host>>,
@@ -58,11 +60,12 @@ struct Host {
 }
 
 impl Outbox {
-    pub(crate) fn new(reach: Reach, allowed: Vec<String>) -> Self {
+    pub(crate) fn new(reach: Reach, allowed: Vec<String>, traces: Option<Traces>) -> Self {
         Self {
             door: OnceLock::new(),
             reach,
             allowed,
+            traces,
             woken: Notify::new(),
             realms: Mutex::default(),
             hosts: Mutex::default(),
@@ -82,6 +85,7 @@ impl Outbox {
     fn door(&self) -> Option<&Door> {
         let open = || {
             let door = Door::with(self.reach, &self.allowed, Arc::new(SystemNames));
+            let door = door.map(|door| door.traced(self.traces.clone()));
             door.inspect_err(|error| tracing::error!(%error, "no logout message can be sent")).ok()
         };
         self.door.get_or_init(open).as_ref()
@@ -223,7 +227,7 @@ async fn claim(app: &App, realm: &RealmId, delivery: &LogoutDelivery) -> bool {
 async fn call(app: Arc<App>, view: Arc<RealmView>, ready: Ready) {
     let Ready { delivery, url, host, turns } = ready;
     let outcome = match turns.acquire().await {
-        Ok(_turn) => send(&app, &view, &delivery, &url).await,
+        Ok(_turn) => send(&app, &view, &delivery, &url).instrument(span(&view, &delivery)).await,
         Err(_) => Outcome::Failed,
     };
     app.outbox.leave(&host);
@@ -241,6 +245,20 @@ async fn call(app: Arc<App>, view: Arc<RealmView>, ready: Ready) {
     if let Err(error) = app.db.apply(Plan::new(Lane::Admin, vec![write])).await {
         tracing::warn!(%error, "a logout message may be sent twice");
     }
+}
+
+/// A trace of its own: the request that ended the session was answered long ago.
+fn span(view: &RealmView, delivery: &LogoutDelivery) -> Span {
+    let client = view.records.client_by_uuid(&delivery.client).map(|c| c.client_id.as_str());
+    tracing::info_span!(
+        target: "portcullis::span",
+        parent: None,
+        "logout.deliver",
+        trace.id = "",
+        portcullis.realm = view.records.realm.name,
+        portcullis.client_id = client,
+        portcullis.attempt = delivery.attempts,
+    )
 }
 
 /// Signs and posts. The token is made at each try: its time is short, its `jti` stays.

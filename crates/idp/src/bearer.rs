@@ -20,6 +20,7 @@ use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, AudienceRule, Profile, Reject, TypeRule, Verified, jwt};
 
 use crate::state::{App, RealmView};
+use crate::watch;
 
 /// Who presented a token, as stored now.
 #[derive(Debug)]
@@ -105,6 +106,7 @@ pub(crate) async fn stand<'v>(
 ) -> Result<BearerPrincipal<'v>, Refused> {
     let issued_at = claims.iat().ok_or(Refused::Token(Flaw::Incomplete))?;
     let client = claims.str("azp").and_then(|id| view.records.client(id)).ok_or(Refused::Token(Flaw::NoClient))?;
+    watch::tell_client(&client.client_id);
     if !client.settings.enabled {
         return Err(Refused::ClientDisabled);
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use portcullis_client::door::{Door, SystemNames};
+use portcullis_client::door::{Door, SystemNames, Traces};
 use portcullis_client::keys::{IssuerKeys, KeyPolicy};
 use portcullis_core::ids::RealmId;
 use portcullis_core::oauth::client_auth::Awaited;
@@ -30,12 +30,13 @@ type Held = HashMap<(RealmId, String, String), Arc<IssuerKeys>>;
 /// The key sets of clients.
 pub(crate) struct ClientKeys {
     door: OnceLock<Option<Door>>,
+    traces: Option<Traces>,
     held: Mutex<Held>,
 }
 
 impl ClientKeys {
-    pub(crate) fn new() -> Self {
-        Self { door: OnceLock::new(), held: Mutex::default() }
+    pub(crate) fn new(traces: Option<Traces>) -> Self {
+        Self { door: OnceLock::new(), traces, held: Mutex::default() }
     }
 
     /// The keys that an assertion needs; `None`: they cannot be had.
@@ -57,6 +58,7 @@ impl ClientKeys {
     fn source(&self, config: &IdpConfig, realm: &RealmId, awaited: &Awaited<'_>) -> Option<Arc<IssuerKeys>> {
         let open = || {
             let door = Door::with(config.outbound, &config.outbound_hosts, Arc::new(SystemNames));
+            let door = door.map(|door| door.traced(self.traces.clone()));
             door.inspect_err(|error| tracing::error!(%error, "no keys of clients can be fetched")).ok()
         };
         let door = self.door.get_or_init(open).as_ref()?;

@@ -11,7 +11,6 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt as _;
 use http::StatusCode;
-use portcullis_core::refusal::TraceId;
 use serde_json::json;
 
 use crate::authorize::wants_html;
@@ -50,7 +49,7 @@ fn as_json(app: &App) -> Response {
     let text = "For more on this error consult the server log.";
     let body = json!({ "error": "unknown_error", "error_description": text });
     let mut response = respond::json(StatusCode::INTERNAL_SERVER_ERROR, &body);
-    watch::mark(&mut response, Why::from(Halt::Panicked).shown_as(TraceId::mint(app.entropy.as_ref())));
+    watch::mark(&mut response, Why::from(Halt::Panicked).shown_as(watch::trace_id(app.entropy.as_ref())));
     response
 }
 

@@ -18,6 +18,7 @@ use portcullis_core::entropy::Entropy;
 use portcullis_core::ids::RealmId;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::Credential;
+use tracing::Instrument as _;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 pub(crate) use encoding::HashedPassword;
@@ -169,6 +170,15 @@ impl PasswordPool {
     }
 
     async fn submit(&self, realm: &RealmId, work: Work, password: Secret) -> Result<Done, Unhashed> {
+        let word = match work {
+            Work::Hash(_) => "hash",
+            Work::Verify(_) => "compare",
+        };
+        let span = tracing::info_span!(target: "portcullis::span", "password", portcullis.work = word);
+        self.wait(realm, work, password).instrument(span).await
+    }
+
+    async fn wait(&self, realm: &RealmId, work: Work, password: Secret) -> Result<Done, Unhashed> {
         let (reply, mut answer) = tokio::sync::oneshot::channel();
         let ticket = self.queue.push(realm, Job { work, password, reply }).map_err(|Full| self.busy())?;
         match tokio::time::timeout(MAX_WAIT, &mut answer).await {

@@ -140,7 +140,7 @@ const MAX_CACHED_REALMS: usize = 1000;
 impl App {
     pub(crate) fn new(deps: Deps, pages: Pages, signer: Arc<dyn Signer>, watch: Watch) -> Self {
         let passwords = PasswordPool::new(deps.config.hash_threads, Arc::clone(&deps.entropy));
-        let outbox = Outbox::new(deps.config.outbound, deps.config.outbound_hosts.clone());
+        let outbox = Outbox::new(deps.config.outbound, deps.config.outbound_hosts.clone(), watch.traces.clone());
         Self {
             db: deps.db,
             ephemeral: deps.ephemeral,
@@ -153,8 +153,8 @@ impl App {
             feeds: Feeds::default(),
             introspected: Remembered::default(),
             outbox,
+            client_keys: ClientKeys::new(watch.traces.clone()),
             watch,
-            client_keys: ClientKeys::new(),
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

@@ -19,6 +19,20 @@ pub struct Cli {
     /// Run the demo without leaving anything behind.
     #[arg(long)]
     pub in_memory: bool,
+    /// How to watch the demo.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// How to watch a server that has no configuration file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct WatchArgs {
+    /// Send traces to a collector that takes OTLP by HTTP, for example http://localhost:4318.
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
+    /// Answer /metrics here.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
 }
 
 /// The commands.
@@ -72,6 +86,9 @@ pub struct IdpArgs {
     /// A folder that overrides templates, messages and style.
     #[arg(long, value_name = "DIR")]
     pub theme: Option<PathBuf>,
+    /// How to watch it.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// `portcullis why`.

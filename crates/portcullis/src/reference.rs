@@ -7,14 +7,16 @@ use clap::CommandFactory as _;
 
 use crate::command::Cli;
 use crate::failure::Failure;
-use crate::telemetry::metrics;
+use crate::telemetry::{metrics, spans};
 
 /// Writes the tables to a folder.
 ///
 /// # Errors
 /// When a file cannot be written.
 pub fn write(folder: &Path) -> Result<(), Failure> {
-    for (name, text) in [("command-line.md", command_line()), ("metrics.md", metrics::reference())] {
+    for (name, text) in
+        [("command-line.md", command_line()), ("metrics.md", metrics::reference()), ("traces.md", spans::reference())]
+    {
         let file = folder.join(name);
         std::fs::write(&file, text).map_err(|e| Failure::failed(format!("{}: {e}", file.display())))?;
         println!("{}", file.display());

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::clock::Stopwatch;
-use crate::command::{Cli, Command, Environment};
-use crate::config::{Config, LogFormat};
+use crate::clock::{Stopwatch, SystemEntropy};
+use crate::command::{Cli, Command, Environment, WatchArgs};
+use crate::config::{Config, LogFormat, TracingSection};
 use crate::failure::Failure;
+use crate::telemetry::spans::{Exporter, Faces, Settings, Spans};
 use crate::{demo, logs, serve};
 
 /// Runs a command to its end.
@@ -18,22 +19,32 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
     let filter = environment.get("PORTCULLIS_LOG");
     match &cli.command {
         None => {
-            let cap = logs::start(LogFormat::Text, filter.or(Some("warn")), clock);
-            block_on(cap, demo::run(cli, environment, clock))
+            let watched = watched(&cli.watch, LogFormat::Text, filter.or(Some("warn")), clock)?;
+            let faces = watched.faces.clone();
+            block_on(watched, demo::run(cli, environment, clock, faces))
         }
         Some(Command::Idp(arguments)) => {
-            let cap = logs::start(LogFormat::Text, filter, clock);
-            block_on(cap, serve::idp(arguments, environment, clock))
+            let watched = watched(&arguments.watch, LogFormat::Text, filter, clock)?;
+            let faces = watched.faces.clone();
+            block_on(watched, serve::idp(arguments, environment, clock, faces))
         }
         Some(Command::Serve { config }) => {
             let config = Config::read(config)?;
-            let cap = logs::start(config.log.format, filter.or(config.log.filter.as_deref()), clock);
-            block_on(cap, serve::serve(&config, environment, clock))
+            let settings = config.tracing.as_ref().map(TracingSection::settings).transpose();
+            let settings = settings.map_err(Failure::configuration)?;
+            let filter = filter.or(config.log.filter.as_deref());
+            let watched = Watched::start(config.log.format, filter, clock, settings.as_ref())?;
+            let faces = watched.faces.clone();
+            block_on(watched, serve::serve(&config, environment, clock, faces))
         }
         Some(Command::CheckConfig { config }) => {
             let read = Config::read(config)?;
             if let Some(section) = &read.tls {
                 crate::listen::tls::read(section)?;
+            }
+            if let Some(section) = &read.tracing {
+                let settings = section.settings().map_err(Failure::configuration)?;
+                Spans::open(&settings, clock, Arc::new(SystemEntropy))?;
             }
             println!("{}: ok", config.display());
             Ok(())
@@ -44,17 +55,56 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
     }
 }
 
-fn block_on(cap: Arc<logs::Cap>, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+/// What watches a server from its first line to its last.
+struct Watched {
+    cap: Arc<logs::Cap>,
+    faces: Option<Faces>,
+    exporter: Option<Exporter>,
+}
+
+impl Watched {
+    fn start(
+        format: LogFormat,
+        filter: Option<&str>,
+        clock: Stopwatch,
+        settings: Option<&Settings>,
+    ) -> Result<Self, Failure> {
+        let spans = settings.map(|settings| Spans::open(settings, clock, Arc::new(SystemEntropy))).transpose()?;
+        let (collector, exporter, faces) = match spans {
+            Some(Spans { collector, exporter, faces }) => (Some(collector), Some(exporter), Some(faces)),
+            None => (None, None, None),
+        };
+        Ok(Self { cap: logs::start(format, filter, clock, collector), faces, exporter })
+    }
+}
+
+fn watched(
+    arguments: &WatchArgs,
+    format: LogFormat,
+    filter: Option<&str>,
+    clock: Stopwatch,
+) -> Result<Watched, Failure> {
+    let settings = arguments.otlp.as_deref().map(Settings::to).transpose();
+    let settings = settings.map_err(|cause| Failure::configuration(format!("--otlp: {cause}")))?;
+    Watched::start(format, filter, clock, settings.as_ref())
+}
+
+fn block_on(watched: Watched, work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("cannot start threads: {e}")))?
         .block_on(async {
             let (done, stop) = watch::channel(false);
-            let teller = tokio::spawn(cap.keep_telling(stop));
+            let sender = watched.exporter.map(|exporter| tokio::spawn(exporter.run(stop.clone())));
+            let teller = tokio::spawn(watched.cap.keep_telling(stop));
             let result = work.await;
+            // Afterwards, so that the last requests' spans are sent too.
             let _told_already = done.send(true);
             let _ended_by_itself = teller.await;
+            if let Some(sender) = sender {
+                let _ended_by_itself = sender.await;
+            }
             result
         })
 }

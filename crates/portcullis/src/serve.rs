@@ -1,9 +1,12 @@
 //! `portcullis idp` and `portcullis serve`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use portcullis_idp::{IdpConfig, Reach};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::chores;
 use crate::clock::{Stopwatch, SystemEntropy};
@@ -14,8 +17,9 @@ use crate::failure::Failure;
 use crate::health::Health;
 use crate::listen::{Hosts, Listener, tls};
 use crate::run::stop_signal;
-use crate::start::{self, Place, Started};
+use crate::start::{self, Place, Seen, Started};
 use crate::telemetry::metrics;
+use crate::telemetry::spans::{Face, Faces};
 
 /// Cores of this machine.
 #[must_use]
@@ -27,8 +31,15 @@ pub fn cores() -> usize {
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatch) -> Result<(), Failure> {
+pub async fn idp(
+    arguments: &IdpArgs,
+    environment: &Environment,
+    clock: Stopwatch,
+    faces: Option<Faces>,
+) -> Result<(), Failure> {
     let mut listener = Listener::bind(arguments.listen).await?;
+    let seen = Seen { traced: faces.is_some(), counted: &[] };
+    listener.spans = faces.map(|faces| (faces, Face::Idp));
     let address = listener.address()?;
     let loopback = address.ip().is_loopback();
     listener.hosts = if loopback { Hosts::Loopback } else { Hosts::Any };
@@ -45,7 +56,7 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     } else {
         folder(&arguments.data, environment, None)?
     };
-    let started = start::open(place, config).await?;
+    let started = start::open(place, config, seen).await?;
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, loopback).await?;
     start::import(&started, &arguments.import).await?;
@@ -55,25 +66,48 @@ pub async fn idp(arguments: &IdpArgs, environment: &Environment, clock: Stopwatc
     tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     let control = started.control(stop.clone());
+    let shown = show(&started, arguments.watch.metrics, clock, stop.clone()).await?;
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
-    for other in [sweeper, sender, control] {
+    for other in [sweeper, sender, control].into_iter().chain(shown) {
         let _ended_by_itself = other.await;
     }
     close(started).await
+}
+
+/// Serves metrics and health on a listener of their own until `stop`, where there is an address.
+///
+/// # Errors
+/// An address that cannot be had.
+pub async fn show(
+    started: &Started,
+    address: Option<SocketAddr>,
+    clock: Stopwatch,
+    stop: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(address) = address else { return Ok(None) };
+    let listener = Listener::bind(address).await?;
+    let router = metrics::router(started.sources()).merge(Health::of(started.db.clone(), clock).router());
+    Ok(Some(tokio::spawn(listener.serve(router, stop))))
 }
 
 /// `portcullis serve`: production, from a file.
 ///
 /// # Errors
 /// Whatever keeps it from starting.
-pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch) -> Result<(), Failure> {
+pub async fn serve(
+    config: &Config,
+    environment: &Environment,
+    clock: Stopwatch,
+    faces: Option<Faces>,
+) -> Result<(), Failure> {
     let mut listener = Listener::bind(config.server.listen).await?;
     listener.tls = config.tls.as_ref().map(tls::read).transpose()?;
     listener.max_connections = config.server.max_connections;
     listener.stop_within = Duration::from_secs(config.server.stop_seconds);
     listener.trusted_proxies = config.server.trusted_proxies.iter().filter_map(|p| p.parse().ok()).collect();
     listener.hosts = own_host(config.public_url());
+    listener.spans = faces.map(|faces| (faces, Face::Idp));
     let idp_config = IdpConfig {
         public_url: Some(config.public_url().to_owned()),
         legacy_auth_prefix: config.idp.legacy_auth_prefix,
@@ -84,7 +118,8 @@ pub async fn serve(config: &Config, environment: &Environment, clock: Stopwatch)
     };
     let counted = config.metrics.as_ref().map(|m| m.realms.as_slice()).unwrap_or_default();
     let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
-    let started = start::open_counting(place, idp_config, counted).await?;
+    let seen = Seen { counted, traced: listener.spans.is_some() };
+    let started = start::open(place, idp_config, seen).await?;
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, config.server.listen.ip().is_loopback()).await?;
     start::import(&started, &config.idp.import).await?;
@@ -103,15 +138,13 @@ async fn run(config: &Config, listener: Listener, started: Started, clock: Stopw
         let listener = Listener::bind(address).await?;
         others.push(tokio::spawn(listener.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));
     }
-    if let Some(section) = &config.metrics {
-        let listener = Listener::bind(section.listen).await?;
-        let router = metrics::router(started.sources()).merge(Health::of(started.db.clone(), clock).router());
-        others.push(tokio::spawn(listener.serve(router, stop.clone())));
-    }
+    let metrics = config.metrics.as_ref().map(|section| section.listen);
+    others.extend(show(&started, metrics, clock, stop.clone()).await?);
     let main_router = match &config.admin {
         None => started.idp.router(),
         Some(admin) => {
             let mut own = Listener::bind(admin.listen).await?;
+            own.spans = listener.spans.as_ref().map(|(faces, _)| (faces.clone(), Face::Admin));
             if !admin.listen.ip().is_loopback() {
                 own.tls.clone_from(&listener.tls);
             }

@@ -1,10 +1,12 @@
 //! Opening the store and the identity provider: the part every command shares.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use portcullis_client::Traces;
 use portcullis_core::entropy::uuid;
 use portcullis_core::secret::Secret;
+use portcullis_guard::RevocationFeed;
 use portcullis_idp::import::{Bootstrap, ImportError, ImportOptions, Progress};
 use portcullis_idp::watch::Figures;
 use portcullis_idp::{Deps, Idp, IdpConfig, Local, Watch};
@@ -19,6 +21,7 @@ use crate::failure::Failure;
 use crate::telemetry::Ring;
 use crate::telemetry::control::{self, Asked};
 use crate::telemetry::metrics::Sources;
+use crate::telemetry::spans;
 
 /// Shortest bootstrap password beyond loopback, characters.
 const SHORTEST_PASSWORD: usize = 12;
@@ -45,6 +48,8 @@ pub struct Started {
     pub ephemeral: Arc<MemoryEphemeral>,
     /// The data folder; `None` in memory.
     pub folder: Option<PathBuf>,
+    /// What the guard of an API in this process follows, once there is one.
+    pub followed: Arc<OnceLock<Arc<RevocationFeed>>>,
 }
 
 impl Started {
@@ -57,6 +62,7 @@ impl Started {
             db: self.db.clone(),
             ephemeral: Arc::clone(&self.ephemeral),
             refusals: Arc::clone(&self.refusals),
+            followed: Arc::clone(&self.followed),
         }
     }
 
@@ -73,19 +79,21 @@ impl Started {
     }
 }
 
+/// What is seen of an idp.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen<'a> {
+    /// The realms that metrics count each by itself.
+    pub counted: &'a [String],
+    /// Whether there is a collector of traces.
+    pub traced: bool,
+}
+
 /// Opens store and idp.
 ///
 /// # Errors
 /// One line: a locked or read-only folder, a wrong key, a broken theme.
-pub async fn open(place: Place, config: IdpConfig) -> Result<Started, Failure> {
-    open_counting(place, config, &[]).await
-}
-
-/// The same; `counted` are the realms that metrics count each by itself.
-///
-/// # Errors
-/// As [`open`].
-pub async fn open_counting(place: Place, config: IdpConfig, counted: &[String]) -> Result<Started, Failure> {
+pub async fn open(place: Place, config: IdpConfig, seen: Seen<'_>) -> Result<Started, Failure> {
+    let Seen { counted, traced } = seen;
     let clock = Stopwatch::start();
     let options = OpenOptions::default();
     let (db, folder) = match place {
@@ -107,10 +115,14 @@ pub async fn open_counting(place: Place, config: IdpConfig, counted: &[String]) 
     };
     let refusals = Arc::new(Ring::default());
     let figures = Arc::new(Figures::of_realms(counted));
-    let watch =
-        Watch { refusals: refusals.clone(), figures: Arc::clone(&figures), elapsed: Arc::new(move || clock.elapsed()) };
+    let watch = Watch {
+        refusals: refusals.clone(),
+        figures: Arc::clone(&figures),
+        elapsed: Arc::new(move || clock.elapsed()),
+        traces: traced.then(|| Traces::new(spans::traceparent)),
+    };
     let idp = Idp::open_with(deps, Arc::new(Local), watch).await.map_err(|e| Failure::configuration(e.to_string()))?;
-    Ok(Started { idp, db, refusals, figures, ephemeral, folder })
+    Ok(Started { idp, db, refusals, figures, ephemeral, folder, followed: Arc::default() })
 }
 
 fn storage(folder: &Path, error: &OpenError) -> Failure {

@@ -11,6 +11,7 @@ use portcullis_core::ids::RealmId;
 use portcullis_core::plan::{Lane, Plan};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
+use tracing::Instrument as _;
 
 use crate::changes::Looked;
 use crate::clock::Monotonic;
@@ -205,8 +206,14 @@ impl Db {
         if plan.is_empty() {
             return Ok(());
         }
+        let span = tracing::info_span!(
+            target: "portcullis::span",
+            "store.apply",
+            portcullis.lane = plan.lane.name(),
+            portcullis.writes = plan.writes.len(),
+        );
         let compiled = identity::compile(&plan.writes, &self.inner.sealer)?;
-        self.submit(plan.lane, compiled.steps, compiled.configured).await.map(|_| ())
+        self.submit(plan.lane, compiled.steps, compiled.configured).instrument(span).await.map(|_| ())
     }
 
     /// Queues steps and waits for their commit: the number of rows changed.

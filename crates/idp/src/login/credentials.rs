@@ -10,6 +10,7 @@ use portcullis_core::login::one_time_code;
 use portcullis_core::plan::{Lane, LoginKey, Plan, Write};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::{Credential, User};
+use tracing::Instrument as _;
 
 use super::counter::Counter;
 use super::spray::Spray;
@@ -61,7 +62,7 @@ pub(crate) async fn check_password(
     }
     let attempt =
         Attempt { counter: Counter::new(app, view, ip), username: username.to_owned(), password: password.clone() };
-    let verdict = tokio::spawn(attempt.judge(device)).await.map_err(|_| Unavailable)??;
+    let verdict = tokio::spawn(attempt.judge(device).in_current_span()).await.map_err(|_| Unavailable)??;
     let counted = match &verdict {
         Verdict::Accepted { .. } => Login::Accepted,
         Verdict::Refused => Login::Refused,

@@ -12,6 +12,7 @@ use portcullis_core::plan::{Entity, Gate, Lane, LoginKey, Plan, Write};
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 use portcullis_store::ApplyError;
+use tracing::Instrument as _;
 
 use crate::pages::{OtpDevice, Text};
 use crate::state::{App, RealmView, Unavailable};
@@ -73,7 +74,7 @@ pub(crate) async fn check_code(
     browser: Option<[u8; 32]>,
 ) -> Result<CodeVerdict, Unavailable> {
     let attempt = Attempt { counter: Counter::new(app, view, ip), user: user.clone(), shown };
-    tokio::spawn(attempt.judge(browser)).await.map_err(|_| Unavailable)?
+    tokio::spawn(attempt.judge(browser).in_current_span()).await.map_err(|_| Unavailable)?
 }
 
 struct Attempt {

@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
-use portcullis_core::refusal::TraceId;
 
 use crate::pages::security::{self, BrowserHeaders, Policy};
 use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, Page, RealmName};
@@ -55,7 +54,7 @@ impl<'a> Surroundings<'a> {
 
     /// An error page with a reference number. Keycloak 26.4 sends no `Cache-Control` with errors of the authorization endpoint.
     pub(crate) fn error(&self, status: StatusCode, page: &ErrorPage, why: impl Into<Why>) -> Response {
-        let trace = TraceId::mint(self.app.entropy.as_ref());
+        let trace = watch::trace_id(self.app.entropy.as_ref());
         let mut response = self.html(status, page, &Policy::page(self.strict), Some(&trace.text()));
         watch::mark(&mut response, why.into().shown_as(trace));
         response

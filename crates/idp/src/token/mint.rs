@@ -8,6 +8,7 @@ use portcullis_core::oauth::introspect;
 use portcullis_core::oauth::response_type::ResponseType;
 use portcullis_core::oauth::token::{Answer, Issue, answer};
 use portcullis_jose::{Algorithm, SigningKey, digest};
+use tracing::Instrument as _;
 
 use crate::signer;
 use crate::state::{App, RealmView};
@@ -142,7 +143,9 @@ fn access_type(client: &Client) -> &'static str {
 }
 
 async fn sign(app: &App, key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, Reason> {
-    app.signer.sign(key, typ, payload).await.map_err(|error| {
+    let algorithm = key.alg().as_str();
+    let span = tracing::info_span!(target: "portcullis::span", "sign", portcullis.algorithm = algorithm);
+    app.signer.sign(key, typ, payload).instrument(span).await.map_err(|error| {
         tracing::error!(%error, kid = key.kid(), "a token could not be signed");
         Reason::Unavailable
     })

@@ -9,9 +9,10 @@ use std::task::{Context, Poll};
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderValue, Uri};
-use portcullis_core::refusal::{Record, Shown, TraceId, traceparent};
+use portcullis_core::refusal::{Record, Shown, traceparent};
 use tower::{Layer, Service};
 
+use super::span::{Spanned, tell, tell_client, trace_id};
 use super::{Endpoint, Halt, Kind, Why};
 use crate::respond::html::TRACE;
 use crate::state::App;
@@ -61,17 +62,27 @@ where
         let app = Arc::clone(&self.app);
         let kind = Kind::of(Endpoint::of(seen.uri.path()).0, request.method());
         let began = (app.watch.elapsed)();
+        let spanned = Spanned::of(request.extensions());
+        let spanned_here = spanned.is_some();
         let answer = self.inner.call(request);
-        Box::pin(async move {
+        let answered = async move {
             let mut response = answer.await?;
+            let (_, segment) = Endpoint::of(seen.uri.path());
+            if spanned_here {
+                tell_realm(&app, segment);
+            }
             if response.status().as_u16() >= 400 || response.extensions().get::<Why>().is_some() {
                 refused(&app, &seen, &mut response);
             }
             let took = (app.watch.elapsed)().saturating_sub(began);
-            let block = app.watch.figures.of(Endpoint::of(seen.uri.path()).1);
+            let block = app.watch.figures.of(segment);
             block.answered(kind, response.status(), took);
             Ok(response)
-        })
+        };
+        match spanned {
+            None => Box::pin(answered),
+            Some(spanned) => Box::pin(spanned.around(answered)),
+        }
     }
 }
 
@@ -81,10 +92,18 @@ struct Seen {
     parent: Option<HeaderValue>,
 }
 
+/// A realm that is there; another name is a stranger's text.
+fn tell_realm(app: &App, segment: Option<&str>) {
+    let named = segment.map(|s| percent_encoding::percent_decode_str(s).decode_utf8_lossy());
+    if let Some(name) = named.filter(|name| app.knows_realm(name)) {
+        tell("portcullis.realm", &name);
+    }
+}
+
 fn refused(app: &App, seen: &Seen, response: &mut Response) {
     let status = response.status();
     let why = response.extensions_mut().remove::<Why>().unwrap_or_else(|| Why::of_status(status));
-    let trace = why.trace.unwrap_or_else(|| TraceId::mint(app.entropy.as_ref())).text();
+    let trace = why.trace.unwrap_or_else(|| trace_id(app.entropy.as_ref())).text();
     if let Ok(value) = HeaderValue::from_str(&trace) {
         response.headers_mut().insert(TRACE, value);
     }
@@ -96,6 +115,11 @@ fn refused(app: &App, seen: &Seen, response: &mut Response) {
         Some(_) | None => why,
     };
     app.watch.figures.of(segment).refused(endpoint, why.explained.class);
+    tell("portcullis.reason", why.reason);
+    tell("portcullis.class", why.explained.class.name());
+    if let Some(client) = &why.client {
+        tell_client(client.as_str());
+    }
     let record = Record {
         trace,
         time: app.now().millis(),

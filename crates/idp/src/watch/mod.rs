@@ -12,12 +12,14 @@ mod endpoint;
 mod figures;
 mod halt;
 mod layer;
+mod span;
 mod why;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_client::Traces;
 use portcullis_core::refusal::{Record, RefusalSink};
 
 pub use endpoint::Endpoint;
@@ -25,6 +27,7 @@ pub(crate) use figures::Kind;
 pub use figures::{Alarm, BOUNDS, Block, Figures, Login, METHOD_WORDS, STATUS_WORDS};
 pub(crate) use halt::Halt;
 pub(crate) use layer::WatchLayer;
+pub(crate) use span::{tell, tell_client, trace_id};
 pub(crate) use why::{Why, client, mark, named_client, trace};
 
 /// Who watches an idp.
@@ -36,12 +39,19 @@ pub struct Watch {
     pub figures: Arc<Figures>,
     /// Time since some start, for durations.
     pub elapsed: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// Where outbound calls are spans of a trace.
+    pub traces: Option<Traces>,
 }
 
 impl Default for Watch {
     /// Records are logged and not kept; durations are not measured.
     fn default() -> Self {
-        Self { refusals: Arc::new(Passing), figures: Arc::default(), elapsed: Arc::new(|| Duration::ZERO) }
+        Self {
+            refusals: Arc::new(Passing),
+            figures: Arc::default(),
+            elapsed: Arc::new(|| Duration::ZERO),
+            traces: None,
+        }
     }
 }
 

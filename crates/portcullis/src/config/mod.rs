@@ -7,7 +7,7 @@ mod sections;
 
 pub use sections::{
     AdminSection, IdpSection, LogFormat, LogSection, MetricsSection, OutboundSection, ServerSection, StorageSection,
-    TlsSection,
+    TlsSection, TracingSection,
 };
 
 use std::path::Path;
@@ -36,6 +36,8 @@ pub struct Config {
     pub admin: Option<AdminSection>,
     /// `[metrics]`: absent means nothing is shown.
     pub metrics: Option<MetricsSection>,
+    /// `[tracing]`: absent means no traces.
+    pub tracing: Option<TracingSection>,
     /// `[log]`
     #[serde(default)]
     pub log: LogSection,
@@ -89,6 +91,7 @@ impl Config {
                     .to_owned(),
             );
         }
+        self.tracing.as_ref().map(TracingSection::settings).transpose()?;
         for (name, proxy) in self.server.trusted_proxies.iter().enumerate() {
             proxy.parse::<crate::listen::Network>().map_err(|e| format!("server.trusted_proxies[{name}]: {e}"))?;
         }
@@ -140,6 +143,9 @@ mod tests {
     fn a_small_file_is_enough() {
         let config = Config::parse(GOOD).unwrap();
         assert_eq!(config.public_url(), "https://login.example.com");
+        let tracing = "otlp = \"http://[::1]:4318\"\nsample = 0.1\ncallers = \"link\"\nservice = \"login\"\nheaders_file = \"/h\"";
+        let tracing = Config::parse(&format!("{GOOD}[tracing]\n{tracing}\n")).unwrap().tracing.unwrap();
+        assert_eq!(tracing.settings().unwrap().url, "http://[::1]:4318/v1/traces");
         let hosts = "allow = [\"keys.example.internal\", \"Keys.test:8443\", \"10.0.0.5\", \"[fd00::1]:8443\"]";
         assert_eq!(Config::parse(&format!("{GOOD}[outbound]\n{hosts}\n")).unwrap().outbound.allow.len(), 4);
     }
@@ -160,6 +166,21 @@ mod tests {
             (format!("{GOOD}[admin]\nlisten = \"0.0.0.0:8081\"\n"), "admin.listen: beyond loopback it needs [tls]"),
             (format!("{GOOD}[outbound]\nallow = [\"https://keys.test\"]\n"), "outbound.allow[0]: a host"),
             (format!("{GOOD}[outbound]\nallow = [\"keys.test\", \"keys.test/x\"]\n"), "outbound.allow[1]: a host"),
+            (format!("{GOOD}[tracing]\notlp = \"collector:4318\"\n"), "tracing.otlp: OTLP travels by http or https"),
+            (format!("{GOOD}[tracing]\notlp = \"http://c:4317\"\n"), "tracing.otlp: port 4317 speaks gRPC"),
+            (format!("{GOOD}[tracing]\nsample = 0.5\n"), "missing field `otlp`"),
+            (
+                format!("{GOOD}[tracing]\notlp = \"http://c\"\nsample = 1.5\n"),
+                "tracing.sample: a share between 0 and 1",
+            ),
+            (
+                format!("{GOOD}[tracing]\notlp = \"http://c\"\ncallers = \"trust\"\n"),
+                "line 8, column 11: unknown variant",
+            ),
+            (
+                format!("{GOOD}[tracing]\notlp = \"http://c\"\nheaders_file = \"/h\"\n"),
+                "tracing.headers_file: beyond loopback",
+            ),
             (String::new(), "missing field `server`"),
             ("[server".to_owned(), "line 1"),
         ] {

@@ -5,12 +5,18 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::telemetry::spans::{Callers, Settings};
+
 const fn max_connections() -> usize {
     10_000
 }
 
 const fn stop_seconds() -> u64 {
     20
+}
+
+const fn all() -> f64 {
+    1.0
 }
 
 const fn hash_threads() -> usize {
@@ -104,6 +110,46 @@ pub struct MetricsSection {
     /// Realms that are counted each by itself.
     #[serde(default)]
     pub realms: Vec<String>,
+}
+
+/// `[tracing]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TracingSection {
+    /// A collector that takes OTLP by HTTP: `http://collector:4318`.
+    pub otlp: String,
+    /// Share of traces that are sent, 0 to 1.
+    #[serde(default = "all")]
+    pub sample: f64,
+    /// What a caller's `traceparent` does: `continue` or `link`.
+    #[serde(default)]
+    pub callers: Callers,
+    /// `service.name`; absent: portcullis.
+    pub service: Option<String>,
+    /// A file with a header per line for the collector, `Name: value`.
+    pub headers_file: Option<PathBuf>,
+}
+
+impl TracingSection {
+    /// The settings.
+    ///
+    /// # Errors
+    /// The setting and what is wrong with it.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let to = Settings::to(&self.otlp).map_err(|cause| format!("tracing.otlp: {cause}"))?;
+        if !(0.0..=1.0).contains(&self.sample) {
+            return Err("tracing.sample: a share between 0 and 1, for example 0.1".to_owned());
+        }
+        if self.headers_file.is_some() && !to.is_private() {
+            return Err(
+                "tracing.headers_file: beyond loopback it needs an https collector; its secrets would travel in clear"
+                    .to_owned(),
+            );
+        }
+        let service = self.service.clone().unwrap_or(to.service);
+        let headers_file = self.headers_file.clone();
+        Ok(Settings { sample: self.sample, callers: self.callers, service, headers_file, ..to })
+    }
 }
 
 /// `[log]`

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use http::{HeaderValue, Method, header};
-use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach};
-use portcullis_guard::{FeedOptions, Guard, KeySource, Principal, RevocationFeed, require};
+use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach, Traces};
+use portcullis_guard::{Cutoffs, FeedOptions, Guard, KeySource, Principal, RevocationFeed, require};
 use portcullis_idp::Idp;
 use serde_json::{Value, json};
 
@@ -16,13 +16,19 @@ use crate::failure::Failure;
 use crate::feed::InProcess;
 use crate::telemetry::GuardRefusals;
 
-/// The routes of port 8000.
+/// The routes of port 8000, and what their guard follows.
 ///
 /// # Errors
 /// A guard that cannot be built.
-pub(super) fn router(addresses: &Addresses, idp: &Idp, refusals: GuardRefusals) -> Result<Router, Failure> {
+pub(super) fn router(
+    addresses: &Addresses,
+    idp: &Idp,
+    refusals: GuardRefusals,
+    traces: Option<Traces>,
+) -> Result<(Router, Arc<RevocationFeed>), Failure> {
     let issuer = addresses.issuer();
     let door = Door::new(Reach::Configured).map_err(|e| Failure::failed(format!("guard: {e}")))?;
+    let door = door.traced(traces);
     let keys: Arc<dyn KeySource> = Arc::new(IssuerKeys::new(&*issuer, door, KeyPolicy::default()));
     // Who logs out at the identity provider is out here as well, within a second.
     let feed = RevocationFeed::new(&issuer, Arc::clone(&keys), FeedOptions::default());
@@ -32,7 +38,7 @@ pub(super) fn router(addresses: &Addresses, idp: &Idp, refusals: GuardRefusals) 
         .audience("demo-api")
         .bearer()
         .keys(keys)
-        .cutoffs(feed)
+        .cutoffs(Arc::clone(&feed) as Arc<dyn Cutoffs>)
         .refusals(Arc::new(refusals))
         .build()
         .map_err(|e| Failure::failed(format!("guard: {e}")))?;
@@ -43,7 +49,7 @@ pub(super) fn router(addresses: &Addresses, idp: &Idp, refusals: GuardRefusals) 
         // Outside the roles, inside CORS: a refusal must be readable by the page.
         .layer(guard.layer());
     let router = Router::new().route("/public", get(public)).merge(protected);
-    Ok(router.layer(axum::middleware::from_fn_with_state(origin(addresses)?, cors)))
+    Ok((router.layer(axum::middleware::from_fn_with_state(origin(addresses)?, cors)), feed))
 }
 
 async fn public() -> Json<Value> {

@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
+use portcullis_client::Traces;
 use portcullis_idp::import::{ImportError, ImportOptions};
 use portcullis_idp::{IdpConfig, Reach};
 use portcullis_store::Db;
@@ -23,9 +24,10 @@ use crate::data;
 use crate::failure::Failure;
 use crate::listen::{Hosts, Listener};
 use crate::run::stop_signal;
-use crate::serve::{cores, folder};
-use crate::start::{self, Place, Started};
+use crate::serve::{cores, folder, show};
+use crate::start::{self, Place, Seen, Started};
 use crate::telemetry::GuardRefusals;
+use crate::telemetry::spans::{self, Face, Faces};
 
 pub use seed::{DEMO_ATTRIBUTE, People, realm_file};
 
@@ -64,10 +66,15 @@ impl Addresses {
 ///
 /// # Errors
 /// A port in use, a data folder that cannot be used.
-pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(), Failure> {
-    let idp = bind(IDP).await?;
-    let app = bind(APP).await?;
-    let api = bind(API).await?;
+pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch, faces: Option<Faces>) -> Result<(), Failure> {
+    let bound = async |port, face| -> Result<Listener, Failure> {
+        let mut listener = bind(port).await?;
+        listener.spans = faces.clone().map(|faces| (faces, face));
+        Ok(listener)
+    };
+    let idp = bound(IDP, Face::Idp).await?;
+    let app = bound(APP, Face::App).await?;
+    let api = bound(API, Face::Api).await?;
     let addresses = Addresses::on_ports(IDP, APP, API);
     let place = if cli.in_memory {
         Place::Memory(data::passing_keys(&SystemEntropy))
@@ -75,23 +82,32 @@ pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Resu
         folder(&cli.data, environment, None)?
     };
     let kept = (!cli.in_memory).then(|| cli.data.join("demo-passwords.json"));
-    let (started, people) = open(place, kept.as_deref(), &addresses).await?;
+    let (started, people) = open(place, kept.as_deref(), &addresses, faces.is_some()).await?;
     let stop = stop_signal()?;
+    let shown = show(&started, cli.watch.metrics, clock, stop.clone()).await?;
     announce(&addresses, &people, if cli.in_memory { None } else { Some(&cli.data) }, clock);
     serve_all(&started, [idp, app, api], &addresses, stop).await?;
+    if let Some(shown) = shown {
+        let _ended_by_itself = shown.await;
+    }
     println!("Stopped.");
     started.db.close().await;
     Ok(())
 }
 
-/// Opens the demo's store and seeds it once.
+/// Opens the demo's store and seeds it once; `traced`: its outbound calls are spans.
 ///
 /// # Errors
 /// A store that cannot be opened, passwords that cannot be kept.
-pub async fn open(place: Place, passwords: Option<&Path>, addresses: &Addresses) -> Result<(Started, People), Failure> {
+pub async fn open(
+    place: Place,
+    passwords: Option<&Path>,
+    addresses: &Addresses,
+    traced: bool,
+) -> Result<(Started, People), Failure> {
     let config = IdpConfig { hash_threads: cores(), outbound: Reach::Configured, ..IdpConfig::default() };
     let people = People::kept(passwords, &SystemEntropy)?;
-    let started = start::open(place, config).await?;
+    let started = start::open(place, config, Seen { traced, counted: &[] }).await?;
     let made = started.idp.bootstrap_master("admin", &people.admin).await;
     made.map_err(|e| Failure::failed(format!("master realm: {e}")))?;
     let file = realm_file(addresses, &people);
@@ -114,7 +130,10 @@ pub async fn serve_all(
     tokio::spawn(crate::chores::end_streams(started.idp.clone(), stop.clone()));
     let app = tokio::spawn(app.serve(app::router(addresses), stop.clone()));
     let refusals = GuardRefusals::into(Arc::clone(&started.refusals), Arc::new(SystemClock));
-    let api = tokio::spawn(api.serve(api::router(addresses, &started.idp, refusals)?, stop.clone()));
+    let traces = api.spans.as_ref().map(|_| Traces::new(spans::traceparent));
+    let (router, followed) = api::router(addresses, &started.idp, refusals, traces)?;
+    let _the_only_guard = started.followed.set(followed);
+    let api = tokio::spawn(api.serve(router, stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     let control = started.control(stop.clone());
     idp.serve(started.idp.router(), stop).await;

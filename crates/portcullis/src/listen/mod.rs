@@ -31,6 +31,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::failure::Failure;
 use crate::telemetry::metrics;
+use crate::telemetry::spans::{Face, Faces};
 
 /// [`Listener::patience`] unless it is set.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -53,6 +54,8 @@ pub struct Listener {
     pub stop_within: Duration,
     /// How long a peer may take for its TLS handshake, for its first request and for the headers of each (DS-05, DS-07).
     pub patience: Duration,
+    /// Opens a span for each request, as one of a face.
+    pub spans: Option<(Faces, Face)>,
 }
 
 impl Listener {
@@ -78,6 +81,7 @@ impl Listener {
             max_connections: 10_000,
             stop_within: Duration::from_secs(20),
             patience: PATIENCE,
+            spans: None,
         })
     }
 
@@ -94,7 +98,10 @@ impl Listener {
         // DS-26: faces answer for their own handlers, in their own words. Whatever else panics ends here, or it would take the
         // connection with it and on HTTP/2 every other stream of that connection. The place is outside the router and inside
         // the gate, which holds nothing that a request could spoil.
-        let router = router.layer(CatchPanicLayer::custom(sorry));
+        let mut router = router.layer(CatchPanicLayer::custom(sorry));
+        if let Some((faces, face)) = &self.spans {
+            router = router.layer(faces.layer(*face));
+        }
         let gate = gate::Gate::new(self.hosts.clone(), self.trusted_proxies.clone(), self.tls.is_some());
         let places = Arc::new(Semaphore::new(self.max_connections));
         let graceful = GracefulShutdown::new();

@@ -3,8 +3,8 @@
 //! Every label is a word of a closed list; a realm is one only where the configuration names it (LG-06).
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +13,7 @@ use axum::routing::get;
 use http::header::CONTENT_TYPE;
 use portcullis_core::oauth::token::GrantType;
 use portcullis_core::refusal::Class;
+use portcullis_guard::RevocationFeed;
 use portcullis_idp::Idp;
 use portcullis_idp::watch::{Alarm, BOUNDS, Block, Endpoint, Figures, Login, METHOD_WORDS, STATUS_WORDS};
 use portcullis_jose::Algorithm;
@@ -69,6 +70,11 @@ pub const FAMILIES: &[Family] = &[
     Family("portcullis_connections_total", "counter", "Connections accepted on all listeners."),
     Family("portcullis_connections", "gauge", "Connections open now on all listeners."),
     Family("portcullis_misdirected_total", "counter", "Requests refused because they name a host that is not served."),
+    Family(
+        "portcullis_trace_spans_total",
+        "counter",
+        "Spans, by what became of them: sent to the collector, or dropped because it was away or too slow.",
+    ),
     Family("portcullis_refusal_records_total", "counter", "Records of refusals, by what became of them."),
     Family("portcullis_refusal_records", "gauge", "Records of refusals held now."),
     Family("process_resident_memory_bytes", "gauge", "Memory of the process."),
@@ -88,6 +94,10 @@ pub struct Counters {
     pub swept: AtomicU64,
     /// Sweeps that failed or left something alone.
     pub sweeps_alarmed: AtomicU64,
+    /// Spans that a collector took.
+    pub spans_sent: AtomicU64,
+    /// Spans that found no room, or that a collector did not take.
+    pub spans_dropped: AtomicU64,
 }
 
 /// The counters of this process: listeners and chores are of the process, not of one face.
@@ -99,6 +109,11 @@ pub fn counters() -> &'static Counters {
 /// Adds one.
 pub fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Adds some.
+pub fn add(counter: &AtomicU64, some: usize) {
+    counter.fetch_add(u64::try_from(some).unwrap_or_default(), Ordering::Relaxed);
 }
 
 /// What the page is made of.
@@ -113,6 +128,8 @@ pub struct Sources {
     pub ephemeral: Arc<MemoryEphemeral>,
     /// Records of refusals.
     pub refusals: Arc<Ring>,
+    /// What the guard of an API in this process follows.
+    pub followed: Arc<OnceLock<Arc<RevocationFeed>>>,
 }
 
 /// The routes of the metrics listener.
@@ -205,6 +222,8 @@ impl Sources {
         page.one("portcullis_connections_total", accepted);
         page.one("portcullis_connections", accepted.saturating_sub(ended));
         page.one("portcullis_misdirected_total", read(&own.misdirected));
+        let spans = [("sent", read(&own.spans_sent)), ("dropped", read(&own.spans_dropped))];
+        page.many("portcullis_trace_spans_total", "outcome", &spans);
         let ring = self.refusals.figures();
         let became = [("kept", ring.kept), ("dropped", ring.dropped)];
         page.many("portcullis_refusal_records_total", "outcome", &became);

@@ -82,12 +82,17 @@ impl Ring {
         self.shelves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The record of an id, if it is younger than an hour.
+    /// The record of an id, if it is younger than an hour; else the latest one of a caller's trace of that id.
     #[must_use]
     pub fn find(&self, trace: &str, now: Now) -> Option<Record> {
         let shelves = self.shelves();
-        let mut all = shelves.by_realm.values().flat_map(|shelf| &shelf.records);
-        all.find(|r| r.trace.eq_ignore_ascii_case(trace) && now.millis() - r.time <= KEPT).cloned()
+        let all = || {
+            let all = shelves.by_realm.values().flat_map(|shelf| &shelf.records);
+            all.filter(|r| now.millis() - r.time <= KEPT)
+        };
+        let of_caller = |r: &&Record| r.traceparent.as_deref().and_then(|p| p.split('-').nth(1)) == Some(trace);
+        let found = all().find(|r| r.trace.eq_ignore_ascii_case(trace));
+        found.or_else(|| all().filter(of_caller).max_by_key(|r| r.time)).cloned()
     }
 
     /// What it did so far.
@@ -179,6 +184,7 @@ fn realm(issuer: &str) -> Option<String> {
 
 impl GuardSink for GuardRefusals {
     fn refused(&self, refusal: &Refusal<'_>) {
+        tracing::Span::current().record("portcullis.reason", refusal.reason.name());
         let (mut expected, got) = refusal.reason.facts();
         if let Some(name) = refusal.demanded {
             expected = format!("{expected}: {}", Shown::identifier(name).as_str());

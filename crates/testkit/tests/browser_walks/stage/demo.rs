@@ -38,7 +38,7 @@ impl RunningDemo {
         let data = DataFolder::open(folder)?;
         let keys = data.server_keys(None, &SystemEntropy)?;
         let passwords = data.file("demo-passwords.json");
-        let (started, people) = demo::open(Place::Folder(data, keys), Some(&passwords), &addresses).await?;
+        let (started, people) = demo::open(Place::Folder(data, keys), Some(&passwords), &addresses, false).await?;
         let started = Arc::new(started);
         let (stop, stopped) = watch::channel(false);
         let (shared, known) = (Arc::clone(&started), addresses.clone());
