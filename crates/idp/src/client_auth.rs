@@ -1,8 +1,10 @@
 //! Who a request is from: the one way to an [`AuthenticatedClient`], for every endpoint that authenticates clients.
 //!
-//! **Owns** the mark of a client assertion. **Does not own** any rule ([`portcullis_core::oauth::client_auth`]).
-//! **Flow** headers and form -> [`law::awaited`] (keys to fetch) -> [`law::authenticate`] -> the mark is written -> the client. No endpoint gets the client before that,
-//! so no code or refresh token is touched by an assertion that was used before (TE-07).
+//! **Owns** the mark of a client assertion, the rate of wrong secrets. **Does not own** any rule ([`portcullis_core::oauth::client_auth`]).
+//! **Flow** headers and form -> [`law::claim`] -> rests? -> keys to fetch -> [`law::Claim::prove`] -> the mark is written -> the client. No
+//! endpoint gets the client before that, so no code or refresh token is touched by an assertion that was used before (TE-07).
+
+mod guesses;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -13,6 +15,8 @@ use portcullis_core::plan::{Gate, Lane, Plan};
 use portcullis_core::time::Now;
 use portcullis_store::ApplyError;
 
+use self::guesses::Guesser;
+pub(crate) use self::guesses::Guesses;
 use crate::state::{App, RealmView};
 
 /// A request that names its client.
@@ -23,6 +27,8 @@ pub(crate) struct Asking<'r> {
     /// The realm's issuer.
     pub(crate) issuer: &'r str,
     pub(crate) now: Now,
+    /// The peer's address.
+    pub(crate) ip: &'r str,
 }
 
 /// The mark that this very request wrote: it may decide again after a lost gate, and its assertion still counts once.
@@ -32,7 +38,7 @@ pub(crate) struct Marked(Option<[u8; 32]>);
 /// Authenticates the client of a request.
 ///
 /// # Errors
-/// The law's reasons; [`Reason::Unavailable`] when a mark could not be written.
+/// The law's reasons; [`Reason::TooManyWrongSecrets`]; [`Reason::Unavailable`] when a mark could not be written.
 pub(crate) async fn authenticate<'v>(
     app: &App,
     view: &'v RealmView,
@@ -44,12 +50,25 @@ pub(crate) async fn authenticate<'v>(
     let authorization: Vec<&str> = headers.map(|h| h.to_str().unwrap_or("Basic !")).collect();
     let Asking { params, issuer, now, .. } = asking;
     let presented = Presented { authorization: &authorization, params, now, issuer, fetched: None };
-    let fetched = match law::awaited(&view.records, &presented) {
+    let claim = law::claim(&view.records, &presented)?;
+    let guesser = Guesser::of(app, view, &claim, asking.ip);
+    if guesser.as_ref().is_some_and(|guesser| guesser.rests(now)) {
+        return Err(Reason::TooManyWrongSecrets);
+    }
+    let fetched = match claim.awaited(&presented) {
         Some(awaited) => app.client_keys.of(&app.config, &view.records.realm.id, &awaited).await,
         None => None,
     };
     let presented = Presented { fetched: fetched.as_ref(), ..presented };
-    match law::authenticate(&view.records, &presented)? {
+    let proven = claim.prove(&presented);
+    if let Some(guesser) = guesser {
+        match &proven {
+            Ok(_) => guesser.right(now),
+            Err(reason) if law::is_wrong_secret(reason) => guesser.wrong(now).await?,
+            Err(_) => {}
+        }
+    }
+    match proven? {
         Proven::Now(client) => Ok(client),
         Proven::Once(once) => mark(app, view, once, marked).await,
     }

@@ -38,7 +38,7 @@ const EXPOSED: &str = "Access-Control-Allow-Methods";
 const TRIES: usize = 5;
 
 /// DS-17: rows that one place may fill, whoever it says it is.
-const REQUESTS: Rate = Rate { name: "device-request", most: 120, window: 60 };
+const REQUESTS: Rate = Rate { name: "device-request", most: 120, window: rate::WINDOW };
 
 /// RFC 8628 §5.1: wrong user codes from one address, and in one session.
 const GUESSES: [Rate; 2] = [
@@ -71,7 +71,7 @@ async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         return Ok(refused(cx, &reason, &Allowed::Any));
     }
     let issuer = cx.issuer();
-    let asking = Asking { headers: cx.headers, params: &visit.form, issuer: &issuer, now: cx.now };
+    let asking = Asking { headers: cx.headers, params: &visit.form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
     let proven = client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await;
     let asked = match law::open(records, &proven, &visit.form) {
         Ok(asked) => asked,
@@ -126,9 +126,6 @@ fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
     let mut response = respond::oauth_error(reason);
     response.headers_mut().remove(CACHE_CONTROL);
     response.headers_mut().remove(PRAGMA);
-    if *reason == Reason::TooManyRequests {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(REQUESTS.window));
-    }
     cors::add(&mut response, cx.headers, allowed, Some(EXPOSED));
     response
 }

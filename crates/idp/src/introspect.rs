@@ -54,7 +54,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     }
     let Ok(params) = extract::form(&parts.headers, &body) else { return refused(&Reason::InvalidRequest) };
     let (issuer, now) = (base.issuer(&realm), app.now());
-    let asking = Asking { headers: &parts.headers, params: &params, issuer: &issuer, now };
+    let asking = Asking { headers: &parts.headers, params: &params, issuer: &issuer, now, ip: &peer.ip };
     let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
     let asked = match law::open(&view.records, &proven, &params, &accepted(&parts.headers)) {
         Ok(asked) => asked,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
 use http::{HeaderValue, Method, StatusCode};
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::par::{self as law, Handle};
@@ -28,7 +28,7 @@ use crate::watch;
 const EXPOSED: &str = "Access-Control-Allow-Methods";
 
 /// DS-17: rows that one place may fill in the name of public clients; others are known by their secret.
-const REQUESTS: Rate = Rate { name: "pushed-request", most: 120, window: 60 };
+const REQUESTS: Rate = Rate { name: "pushed-request", most: 120, window: rate::WINDOW };
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -52,7 +52,7 @@ async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
         return Ok(refused(cx, &reason, &Allowed::Any));
     }
     let (records, issuer) = (&cx.view.records, cx.issuer());
-    let asking = Asking { headers: cx.headers, params: form, issuer: &issuer, now: cx.now };
+    let asking = Asking { headers: cx.headers, params: form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
     let proven = client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await;
     let accepted = match law::open(records, &cx.base.url, &proven, form) {
         Ok(accepted) => accepted,
@@ -89,9 +89,6 @@ fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
     let mut response = respond::oauth_error(reason);
     response.headers_mut().remove(CACHE_CONTROL);
     response.headers_mut().remove(PRAGMA);
-    if *reason == Reason::TooManyRequests {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(REQUESTS.window));
-    }
     cors::add(&mut response, cx.headers, allowed, Some(EXPOSED));
     response
 }

@@ -1,12 +1,16 @@
 //! Rates: how often one place may try something within a time. They may be lost; nothing is allowed by that but another try.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use portcullis_core::ids::RealmId;
 use portcullis_core::time::Now;
 use portcullis_store::{Key, Kind};
 
 use crate::state::{App, Unavailable};
+
+/// The window of requests and of wrong secrets, seconds: what `Retry-After` says.
+pub(crate) const WINDOW: i64 = 60;
 
 /// One thing that is counted.
 #[derive(Clone, Copy, Debug)]
@@ -51,15 +55,39 @@ impl Rate {
 }
 
 /// The place of an address: one IPv4 address, or the 64 bits of IPv6 that one household has.
-pub(crate) fn place(ip: &str) -> String {
-    match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(IpAddr::V6(ip)) => {
-            let [a, b, c, d, ..] = ip.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::")
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Place<'a> {
+    V4(Ipv4Addr),
+    V6([u16; 4]),
+    Other(&'a str),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(ip: &'a str) -> Self {
+        match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(IpAddr::V6(ip)) => {
+                let [a, b, c, d, ..] = ip.segments();
+                Self::V6([a, b, c, d])
+            }
+            Ok(IpAddr::V4(ip)) => Self::V4(ip),
+            Err(_) => Self::Other(ip),
         }
-        Ok(IpAddr::V4(ip)) => ip.to_string(),
-        Err(_) => ip.to_owned(),
     }
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(ip) => ip.fmt(f),
+            Self::V6([a, b, c, d]) => write!(f, "{a:x}:{b:x}:{c:x}:{d:x}::"),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+/// [`Place`] as text.
+pub(crate) fn place(ip: &str) -> String {
+    Place::of(ip).to_string()
 }
 
 #[cfg(test)]

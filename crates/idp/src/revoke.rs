@@ -50,7 +50,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         return refused(headers, &Reason::InvalidRequest, &Allowed::Any);
     };
     let (issuer, now) = (base.issuer(&realm), app.now());
-    let asking = Asking { headers, params: &params, issuer: &issuer, now };
+    let asking = Asking { headers, params: &params, issuer: &issuer, now, ip: &peer.ip };
     let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
     let asked = match law::open(&view.records, &proven, &params) {
         Ok(asked) => asked,

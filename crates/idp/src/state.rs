@@ -14,6 +14,7 @@ use portcullis_store::{Db, Ephemeral};
 use tokio::sync::Mutex;
 
 use crate::backchannel::Outbox;
+use crate::client_auth::Guesses;
 use crate::client_keys::ClientKeys;
 use crate::introspect::Remembered;
 use crate::keys::{BadKey, KeyRing};
@@ -124,6 +125,7 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     pub(crate) watch: Watch,
     pub(crate) client_keys: ClientKeys,
+    pub(crate) guesses: Guesses,
     /// What pages outside any realm show.
     pub(crate) no_realm: (RealmName, BrowserHeaders),
     cached: ArcSwap<Cached>,
@@ -155,6 +157,7 @@ impl App {
             outbox,
             client_keys: ClientKeys::new(watch.traces.clone()),
             watch,
+            guesses: Guesses::default(),
             no_realm: (RealmName::new("Keycloak", None, None), BrowserHeaders::default()),
             cached: ArcSwap::from_pointee(Cached { generation: 0, realms: HashMap::new() }),
             loading: Mutex::new(()),

@@ -154,7 +154,13 @@ impl Call<'_> {
             return Tried::Done(refused(&self.parts.headers, &reason, &Allowed::Any));
         }
         let issuer = self.base.issuer(&view.records.realm.name);
-        let asking = Asking { headers: &self.parts.headers, params: self.params, issuer: &issuer, now: self.now };
+        let asking = Asking {
+            headers: &self.parts.headers,
+            params: self.params,
+            issuer: &issuer,
+            now: self.now,
+            ip: &self.peer.ip,
+        };
         let proven = client_auth::authenticate(self.app, &view, asking, &mut progress.marked).await;
         let opened = match token::open(&view.records, &proven, self.params) {
             Ok(opened) => opened,

@@ -1,9 +1,10 @@
 //! Client authentication (RFC 6749 §2.3, RFC 7523 §3, OIDC Core §9) as Keycloak 26.4 does it: the form's words win over Basic, public
 //! clients name themselves, and a client proves itself by the one method it is registered for.
 //!
-//! **Owns** who a request claims to be, whether it proved it, and what must be marked as used. **Does not own** fetching of keys and
-//! the writing of marks (idp).
-//! **Flow** [`awaited`] (keys to fetch first, if any) -> [`authenticate`] -> [`Proven`]: at once, or [`Once`] its mark is written.
+//! **Owns** who a request claims to be, whether it proved it, and what must be marked as used. **Does not own** fetching of keys, the
+//! writing of marks, the rate of guesses (idp).
+//! **Flow** [`claim`] -> [`Claim::awaited`] (keys to fetch first, if any) -> [`Claim::prove`] -> [`Proven`]: at once, or [`Once`] its mark
+//! is written.
 
 mod assertion;
 mod keys;
@@ -132,42 +133,19 @@ pub struct Awaited<'a> {
     pub kid: Option<String>,
 }
 
-/// Which keys an assertion needs that are published elsewhere. Nothing is awaited for a request that is refused anyway.
-#[must_use]
-pub fn awaited<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Option<Awaited<'a>> {
-    let claim = claim(records, presented).ok()?;
-    let by_key = !claim.client.is_public() && claim.client.settings.client_authenticator_type == assertion::BY_KEY;
-    let url = keys::address(claim.client).filter(|_| by_key)?;
-    let header = assertion::plausible(claim.client, presented.params)?;
-    Some(Awaited { client: claim.client.client_id.as_str(), url, kid: header.kid })
-}
-
 /// Authenticates the client of a request.
 ///
 /// # Errors
 /// The rows of Keycloak's table (TE-02 to TE-11, P-09): unknown, disabled or unnamed clients, wrong or missing secrets and
 /// assertions, headers that cannot be read, another method than the client's, and in a strict realm two methods at once.
 pub fn authenticate<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Proven<'a>, Reason> {
-    let Claim { client, basic } = claim(records, presented)?;
-    if client.settings.bearer_only {
-        return Err(Reason::BadClientCredentials);
-    }
-    if client.is_public() {
-        return known(client, Method::None).map(Proven::Now);
-    }
-    match client.settings.client_authenticator_type.as_str() {
-        "client-secret" => {
-            let method = secret::prove(client, basic.as_ref(), presented.params)?;
-            known(client, method).map(Proven::Now)
-        }
-        assertion::BY_KEY | assertion::BY_SECRET => {
-            let judged = assertion::judge(records.realm.profile(), client, presented)?;
-            let client = known(client, judged.method)?;
-            Ok(Proven::Once(Once { client, hash: judged.hash, expires_at: judged.expires_at }))
-        }
-        // Certificates (RFC 8705) and authenticators of others.
-        _ => Err(Reason::BadClientCredentials),
-    }
+    claim(records, presented)?.prove(presented)
+}
+
+/// Whether a refusal means that a secret was tried and was not the client's (TE-33).
+#[must_use]
+pub fn is_wrong_secret(reason: &Reason) -> bool {
+    matches!(reason, Reason::WrongClientSecret | Reason::SecretAssertionSignature)
 }
 
 fn known(client: &Client, method: Method) -> Result<AuthenticatedClient<'_>, Reason> {
@@ -178,16 +156,78 @@ fn known(client: &Client, method: Method) -> Result<AuthenticatedClient<'_>, Rea
     }
 }
 
-/// Who a request says it is from.
-struct Claim<'a> {
+/// Keycloak's authenticator of `client_secret_basic` and `client_secret_post`.
+const BY_PLAIN_SECRET: &str = "client-secret";
+
+/// Who a request says it is from. Nothing is proven by it.
+pub struct Claim<'a> {
     client: &'a Client,
+    profile: Profile,
     basic: Option<(String, String)>,
 }
 
-fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Claim<'a>, Reason> {
+impl<'a> Claim<'a> {
+    /// The client.
+    #[must_use]
+    pub fn client(&self) -> &'a Client {
+        self.client
+    }
+
+    /// Whether the client proves itself by a secret, so that somebody could guess it.
+    #[must_use]
+    pub fn is_by_secret(&self) -> bool {
+        let by = self.client.settings.client_authenticator_type.as_str();
+        !self.client.is_public()
+            && !self.client.settings.bearer_only
+            && matches!(by, BY_PLAIN_SECRET | assertion::BY_SECRET)
+    }
+
+    /// Which keys an assertion needs that are published elsewhere. Nothing is awaited for a request that is refused anyway.
+    #[must_use]
+    pub fn awaited(&self, presented: &Presented<'_>) -> Option<Awaited<'a>> {
+        let by_key = !self.client.is_public() && self.client.settings.client_authenticator_type == assertion::BY_KEY;
+        let url = keys::address(self.client).filter(|_| by_key)?;
+        let header = assertion::plausible(self.client, presented.params)?;
+        Some(Awaited { client: self.client.client_id.as_str(), url, kid: header.kid })
+    }
+
+    /// Whether the request proves it.
+    ///
+    /// # Errors
+    /// Wrong or missing secrets and assertions, another method than the client's, clients that authenticate nowhere.
+    pub fn prove(&self, presented: &Presented<'_>) -> Result<Proven<'a>, Reason> {
+        let client = self.client;
+        if client.settings.bearer_only {
+            return Err(Reason::BadClientCredentials);
+        }
+        if client.is_public() {
+            return known(client, Method::None).map(Proven::Now);
+        }
+        match client.settings.client_authenticator_type.as_str() {
+            BY_PLAIN_SECRET => {
+                let method = secret::prove(client, self.basic.as_ref(), presented.params)?;
+                known(client, method).map(Proven::Now)
+            }
+            assertion::BY_KEY | assertion::BY_SECRET => {
+                let judged = assertion::judge(self.profile, client, presented)?;
+                let client = known(client, judged.method)?;
+                Ok(Proven::Once(Once { client, hash: judged.hash, expires_at: judged.expires_at }))
+            }
+            // Certificates (RFC 8705) and authenticators of others.
+            _ => Err(Reason::BadClientCredentials),
+        }
+    }
+}
+
+/// Whom a request names.
+///
+/// # Errors
+/// Unknown, disabled or unnamed clients, headers that cannot be read, and in a strict realm two methods at once.
+pub fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Claim<'a>, Reason> {
     let params = presented.params;
     let basic = secret::basic(presented.authorization)?;
-    if records.realm.profile() == Profile::Strict {
+    let profile = records.realm.profile();
+    if profile == Profile::Strict {
         one_method(basic.as_ref(), params)?;
     }
     let enabled = |id: &str| records.client(id).filter(|c| c.settings.enabled).ok_or(Reason::UnknownClient);
@@ -199,7 +239,7 @@ fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Cla
             Some(enabled(&subject)?).filter(|client| assertion::is_method_of(client)).ok_or(Reason::UnknownClient)?
         }
     };
-    Ok(Claim { client, basic })
+    Ok(Claim { client, profile, basic })
 }
 
 /// RFC 6749 §2.3: never more than one method, and all names of the client are one name (TE-02, TE-06).

@@ -61,8 +61,12 @@ reasons! {
     DuplicatedParameter => 400 "invalid_request" "duplicated parameter";
     /// Client unknown, disabled or absent.
     UnknownClient => 401 "invalid_client" "Invalid client or Invalid client credentials";
-    /// Secret missing or wrong, or the client may not authenticate at all (bearer-only).
+    /// No secret, or the client may not authenticate at all (bearer-only).
     BadClientCredentials => 401 "unauthorized_client" "Invalid client or Invalid client credentials";
+    /// A secret, and not the client's.
+    WrongClientSecret => 401 "unauthorized_client" "Invalid client or Invalid client credentials";
+    /// Too many wrong secrets for this client from this place: nothing is compared for a while (TE-33).
+    TooManyWrongSecrets => 429 "temporarily_unavailable" "Too many requests. Try again later.";
     /// `Authorization: Basic` that cannot be decoded.
     UndecodableClientAuthentication => 400 "unauthorized_client" "Unexpected error when authenticating client";
     /// The client authenticates with signed assertions and sent none (RFC 7523 §2.2).

@@ -38,7 +38,9 @@ explained! {
     UnsupportedGrantType => Request ["grant_type", "a grant this server gives", "another word", "Look at grant_types_supported of the discovery document."];
     DuplicatedParameter => Request ["repeated parameters", "each parameter once", "one of them twice", "Send each parameter once."];
     UnknownClient => Client ["client authentication", "the client_id of an enabled client of this realm", "another one, or none", "Compare client_id and realm with the client's settings."];
-    BadClientCredentials => Client ["client authentication", "the client's secret, in one way (header or form)", "another secret, none, or a client that may not authenticate", "Set the client's secret anew on both sides; look at whether the client is bearer-only."];
+    BadClientCredentials => Client ["client authentication", "the client's secret, in one way (header or form)", "none, or a client that may not authenticate", "Send the secret; look at whether the client is bearer-only."];
+    WrongClientSecret => Client ["client authentication", "the client's secret", "another one", "Compare the client's secret on both sides, or set it anew."];
+    TooManyWrongSecrets => Client ["rate of wrong secrets", "few wrong secrets for one client from one address", "too many", "Correct the secret and wait a minute; if it is right, somebody at this address guesses."];
     UndecodableClientAuthentication => Client ["client authentication", "Authorization: Basic with form-encoded id and secret", "a header that cannot be decoded", "Encode id and secret as RFC 6749 section 2.3.1 says; send the header once."];
     AssertionMissing => Client ["client authentication", "a client_assertion", "none", "The client is set to signed assertions: send one, or change its authenticator."];
     WrongClientProtocol => Client ["client protocol", "a client of openid-connect", "a client of another protocol", "Use a client made for OpenID Connect."];

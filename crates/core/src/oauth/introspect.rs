@@ -144,7 +144,7 @@ fn realm_enabled(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     draft.caller = match draft.proven {
         Ok(client) => Some(client.client()),
-        Err(Reason::Unavailable) => return Err(Reason::Unavailable),
+        Err(reason @ (Reason::Unavailable | Reason::TooManyWrongSecrets)) => return Err(reason.clone()),
         // Keycloak 26.4: one answer, however the client failed.
         Err(_) => return Err(Reason::IntrospectionUnauthenticated),
     };

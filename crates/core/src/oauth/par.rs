@@ -83,7 +83,7 @@ fn realm_enabled(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 fn authentication(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     let client = match draft.proven {
         Ok(client) => *client,
-        Err(Reason::Unavailable) => return Err(Reason::Unavailable),
+        Err(reason @ (Reason::Unavailable | Reason::TooManyWrongSecrets)) => return Err(reason.clone()),
         Err(_) => return Err(Reason::PushUnauthenticated),
     };
     let own = ("client_id".to_owned(), client.client().client_id.clone());

@@ -20,7 +20,7 @@ use crate::watch;
 /// Ends the session of a refresh token that the client presents (Keycloak).
 pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let issuer = cx.issuer();
-    let asking = Asking { headers: &visit.headers, params: &visit.form, issuer: &issuer, now: cx.now };
+    let asking = Asking { headers: &visit.headers, params: &visit.form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
     let client = match client_auth::authenticate(cx.app, cx.view, asking, &mut Marked::default()).await {
         Ok(client) => client.client(),
         Err(Reason::Unavailable) => return Err(Unavailable),

@@ -8,11 +8,12 @@ pub(crate) mod html;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_core::oauth::error::Reason;
 use serde::Serialize;
 
+use crate::rate;
 use crate::watch::{self, Halt};
 
 /// Which security headers an answer carries (profiles of the recordings, Keycloak 26.4).
@@ -89,8 +90,19 @@ pub(crate) fn oauth_error(reason: &Reason) -> Response {
     }
     let mut response =
         oauth_json(StatusCode::from_u16(wire.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body);
+    if let Some(seconds) = rests(reason) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     watch::mark(&mut response, reason);
     response
+}
+
+/// Seconds after which another try makes sense.
+fn rests(reason: &Reason) -> Option<i64> {
+    if *reason == Reason::Unavailable {
+        return Some(1);
+    }
+    (reason.wire().status == StatusCode::TOO_MANY_REQUESTS).then_some(rate::WINDOW)
 }
 
 /// Keycloak's generic family: `{"error": text}`.
@@ -130,7 +142,5 @@ pub(crate) fn empty(status: StatusCode) -> Response {
 
 /// The store did not answer: 503 with `Retry-After`.
 pub(crate) fn unavailable() -> Response {
-    let mut response = oauth_error(&Reason::Unavailable);
-    response.headers_mut().insert("retry-after", HeaderValue::from_static("1"));
-    response
+    oauth_error(&Reason::Unavailable)
 }

@@ -22,6 +22,7 @@ mod forge;
 mod grants;
 mod ground;
 mod guard_feed;
+mod guesses;
 mod introspect;
 mod introspect_signed;
 mod json_doors;

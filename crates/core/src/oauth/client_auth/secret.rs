@@ -21,7 +21,11 @@ pub(super) fn prove(client: &Client, basic: Option<&(String, String)>, params: &
     };
     // Hashes have one length, so not even the length of the secret shows.
     let same = digest::constant_time_eq(&digest::sha256(given.as_bytes()), &digest::sha256(secret.expose().as_bytes()));
-    if same && !given.is_empty() { Ok(method) } else { Err(Reason::BadClientCredentials) }
+    match (same, given.is_empty()) {
+        (_, true) => Err(Reason::BadClientCredentials),
+        (true, false) => Ok(method),
+        (false, false) => Err(Reason::WrongClientSecret),
+    }
 }
 
 /// Reads `Authorization: Basic`. Another scheme and a value without colon count as absent (Keycloak 26.4).

@@ -369,7 +369,7 @@ fn ss_12_keys_are_awaited_only_for_what_could_be_an_assertion_of_that_client() {
             let now = Now::from_secs(NOW);
             let presented =
                 Presented { authorization: &[], params: &params, now, issuer: fixture::ISSUER, fetched: None };
-            let awaited = awaited(&world.records, &presented);
+            let awaited = claim(&world.records, &presented).ok().and_then(|claim| claim.awaited(&presented));
             let there = Awaited { client: "c", url: "https://c.test/jwks", kid: Some("k1".to_owned()) };
             assert_eq!(awaited, expected.then_some(there), "{name}");
         }
