@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use portcullis_client::{CallError, Door, IssuerKeys, KeyPolicy, Reach};
+use portcullis_client::{CallError, Door, IssuerKeys, KeyPolicy, LogoutRules, Reach};
 use portcullis_jose::{Algorithm, AudienceRule, Profile, TypeRule};
 
 use crate::cache::Cache;
-use crate::cutoffs::{Cutoffs, Unwatched};
-use crate::guard::{Guard, Inner};
+use crate::cutoffs::{Cutoffs, LogoutOptions, Logouts, Unwatched};
+use crate::guard::{Guard, Hearing, Inner};
 use crate::keys::{KeySource, Renewal};
 use crate::principal::Witness;
 use crate::refusal::{LogRefusals, RefusalSink};
@@ -25,6 +25,7 @@ pub struct Builder {
     cache_entries: usize,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     cutoffs: Option<Arc<dyn Cutoffs>>,
+    logouts: Option<LogoutOptions>,
     sink: Arc<dyn RefusalSink>,
 }
 
@@ -44,6 +45,12 @@ pub enum BuildError {
     /// No algorithm, or a symmetric one: who verifies could also sign (JW-02).
     #[error("a guard needs asymmetric algorithms, at least one")]
     Algorithms,
+    /// Logout messages for no client, or access tokens that live no second.
+    #[error("logout messages need the clients they are for, and a longest life of access tokens")]
+    LogoutOptions,
+    /// [`Guard::backchannel_logout`] without [`Builder::backchannel_logout`].
+    #[error("the guard was not told whose logout messages to take: Builder::backchannel_logout")]
+    NoLogouts,
     /// The outbound door of the default key source cannot be made.
     #[error("no way to fetch keys: {0}")]
     Door(#[from] CallError),
@@ -61,6 +68,7 @@ impl Default for Builder {
             cache_entries: 10_000,
             clock: Arc::new(system_seconds),
             cutoffs: None,
+            logouts: None,
             sink: Arc::new(LogRefusals),
         }
     }
@@ -122,6 +130,15 @@ impl Builder {
         self
     }
 
+    /// Takes the issuer's logout messages (OIDC Back-Channel Logout 1.0), at [`Guard::backchannel_logout`]: for an issuer without a
+    /// revocation feed, a Keycloak. Each end is remembered in this process alone; where several instances serve one API, each must hear.
+    /// Tokens that live longer than [`LogoutOptions::longest_token`] are refused: an end would be forgotten before they are over.
+    /// A message may be lost on its way, so [`crate::require::fresh`] still asks for a feed.
+    pub fn backchannel_logout(mut self, options: LogoutOptions) -> Self {
+        self.logouts = Some(options);
+        self
+    }
+
     /// Who hears of refusals. Default: [`LogRefusals`].
     pub fn refusals(mut self, sink: Arc<dyn RefusalSink>) -> Self {
         self.sink = sink;
@@ -146,6 +163,11 @@ impl Builder {
         if self.algorithms.is_empty() || self.algorithms.iter().any(|a| a.is_symmetric()) {
             return Err(BuildError::Algorithms);
         }
+        let unfit =
+            |o: &LogoutOptions| o.clients.is_empty() || o.clients.iter().any(String::is_empty) || o.longest_token <= 0;
+        if self.logouts.as_ref().is_some_and(unfit) {
+            return Err(BuildError::LogoutOptions);
+        }
         let keys: Arc<dyn KeySource> = match self.keys {
             Some(keys) => keys,
             None => {
@@ -155,17 +177,27 @@ impl Builder {
         };
         let kinds = TypeRule::one_of(&["JWT", "at+jwt"]);
         let audience = AudienceRule::contains(self.audience);
-        let profile =
+        let mut profile =
             Profile::new(&self.algorithms, kinds, self.issuer, audience).leeway(self.leeway).require(&["sub"]);
+        let hearing = self.logouts.as_ref().map(|options| Hearing {
+            rules: LogoutRules::new(profile.issuer(), options.clients.iter().cloned()).leeway(self.leeway),
+            logouts: Arc::new(Logouts::new(options)),
+        });
+        if let Some(options) = &self.logouts {
+            profile = profile.max_lifetime(options.longest_token);
+        }
         let cache = Cache::new(self.cache_entries);
         let renewal = Renewal::default();
         let cutoffs = self.cutoffs.unwrap_or_else(|| {
-            let issuer = profile.issuer();
-            tracing::info!(target: "portcullis_guard", issuer, "no revocation feed: tokens of ended sessions pass until they expire");
+            if hearing.is_none() {
+                let issuer = profile.issuer();
+                tracing::info!(target: "portcullis_guard", issuer, "no revocation feed: tokens of ended sessions pass until they expire");
+            }
             Arc::new(Unwatched)
         });
-        let witness = Arc::new(Witness { cutoffs, clock: self.clock, sink: self.sink });
-        Ok(Guard::new(Inner { profile, keys, renewal, cache, witness }))
+        let logouts = hearing.as_ref().map(|hearing| Arc::clone(&hearing.logouts));
+        let witness = Arc::new(Witness { cutoffs, logouts, clock: self.clock, sink: self.sink });
+        Ok(Guard::new(Inner { profile, keys, renewal, cache, witness, hearing }))
     }
 }
 

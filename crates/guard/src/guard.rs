@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use http::Request;
-use portcullis_client::NoKeys;
+use portcullis_client::{LogoutRules, NoKeys};
 use portcullis_jose::digest::sha256;
 use portcullis_jose::{KeySet, Profile, Reject, Verified, jws, jwt};
 use serde_json::Value;
 
 use crate::builder::Builder;
 use crate::cache::{Cache, Digest};
-use crate::cutoffs::Standing;
+use crate::cutoffs::{Logouts, Standing};
 use crate::keys::{KeySource, Renewal};
 use crate::layer::GuardLayer;
 use crate::principal::{Principal, Witness};
-use crate::refusal::{About, Reason, refuse};
+use crate::refusal::{About, Reason, RefusalSink, refuse};
 
 /// Lets verified callers of one issuer through to one API. Cloning shares everything, the cache too.
 #[derive(Clone)]
@@ -28,6 +28,13 @@ pub(crate) struct Inner {
     pub(crate) renewal: Renewal,
     pub(crate) cache: Cache,
     pub(crate) witness: Arc<Witness>,
+    pub(crate) hearing: Option<Hearing>,
+}
+
+/// Whose logout tokens are taken, and where they are remembered.
+pub(crate) struct Hearing {
+    pub(crate) rules: LogoutRules,
+    pub(crate) logouts: Arc<Logouts>,
 }
 
 /// What is known of a token without waiting.
@@ -57,6 +64,26 @@ impl Guard {
     pub(crate) fn refuse<B>(&self, reason: Reason, request: &Request<B>) -> Response {
         let about = About::request(request.headers(), request.extensions());
         refuse(reason, self.0.profile.issuer(), about, &*self.0.witness.sink)
+    }
+
+    pub(crate) fn hearing(&self) -> Option<&Hearing> {
+        self.0.hearing.as_ref()
+    }
+
+    pub(crate) fn issuer(&self) -> &str {
+        self.0.profile.issuer()
+    }
+
+    pub(crate) fn sink(&self) -> &dyn RefusalSink {
+        &*self.0.witness.sink
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        (self.0.witness.clock)()
+    }
+
+    pub(crate) fn keys_at_hand(&self) -> Option<KeySet> {
+        self.0.keys.keys()
     }
 
     pub(crate) async fn fetch(&self) -> Result<KeySet, NoKeys> {

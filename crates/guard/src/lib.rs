@@ -30,8 +30,11 @@
 //! # }
 //! ```
 //!
+//! An issuer without a revocation feed tells of logouts by logout tokens: [`Builder::backchannel_logout`] and [`Guard::backchannel_logout`].
+//!
 //! Nothing is fetched before the first request. While the issuer cannot be reached and no keys are at hand, the answer is 503, never a pass.
 
+mod alive;
 mod builder;
 mod cache;
 mod credential;
@@ -39,20 +42,22 @@ mod cutoffs;
 mod guard;
 mod keys;
 mod layer;
+mod logout_door;
 mod principal;
 mod refusal;
 pub mod require;
 mod trace;
 
+pub use alive::{AliveLayer, AliveService};
 pub use builder::{BuildError, Builder};
 pub use cutoffs::{
-    Cutoffs, FeedFigures, FeedOptions, FeedState, FrameFault, FrameSource, HttpFrames, RevocationFeed, Standing,
-    TokenMark, TokenNames, Unreachable,
+    Cutoffs, FeedFigures, FeedOptions, FeedState, FrameFault, FrameSource, HttpFrames, LogoutOptions, RevocationFeed,
+    Standing, TokenMark, TokenNames, Unreachable,
 };
 pub use guard::Guard;
 pub use keys::KeySource;
 pub use layer::{GuardLayer, Guarded};
-pub use portcullis_client::NoKeys;
+pub use portcullis_client::{LogoutFault, NoKeys};
 pub use portcullis_jose::{Algorithm, KeySet, Reject};
 pub use principal::Principal;
 pub use refusal::{LogRefusals, Reason, Refusal, RefusalSink};

@@ -9,7 +9,7 @@ use http::request::Parts;
 use portcullis_jose::{Algorithm, Verified};
 use serde_json::{Map, Value};
 
-use crate::cutoffs::{Cutoffs, Standing, TokenMark, TokenNames};
+use crate::cutoffs::{Cutoffs, Logouts, Standing, TokenMark, TokenNames};
 use crate::refusal::{Reason, RefusalSink, refuse_unguarded};
 
 /// The caller of a request, as a verified access token tells it. Cloning shares.
@@ -26,12 +26,15 @@ struct Facts {
     kid: Option<String>,
     alg: Algorithm,
     mark: TokenMark,
+    /// The same as logout messages name it.
+    named: TokenMark,
     witness: Arc<Witness>,
 }
 
 /// What a guard's principals ask of it later.
 pub(crate) struct Witness {
     pub(crate) cutoffs: Arc<dyn Cutoffs>,
+    pub(crate) logouts: Option<Arc<Logouts>>,
     pub(crate) clock: Seconds,
     pub(crate) sink: Arc<dyn RefusalSink>,
 }
@@ -43,7 +46,7 @@ impl Principal {
     pub(crate) fn new(token: Verified, witness: &Arc<Witness>) -> Self {
         let expires_at = token.exp().unwrap_or_default();
         let (kid, alg) = (token.header().kid.clone(), token.header().alg);
-        let mark = witness.cutoffs.mark(&TokenNames {
+        let names = TokenNames {
             session: token.str("sid"),
             subject: token.sub().unwrap_or_default(),
             id: token.jti(),
@@ -51,12 +54,14 @@ impl Principal {
             key: kid.as_deref(),
             issued_at: token.iat().unwrap_or(i64::MIN),
             expires_at,
-        });
+        };
+        let mark = witness.cutoffs.mark(&names);
+        let named = witness.logouts.as_ref().map(|logouts| logouts.mark(&names)).unwrap_or_default();
         let claims = token.into_claims();
         let scopes = claims.get("scope").and_then(Value::as_str).unwrap_or_default();
         let scopes = scopes.split(' ').filter(|s| !s.is_empty()).map(str::to_owned).collect();
         let witness = Arc::clone(witness);
-        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, mark, witness, claims }))
+        Self(Arc::new(Facts { scopes, roles: roles(&claims), expires_at, kid, alg, mark, named, witness, claims }))
     }
 
     /// `sub`: the user, or the service account.
@@ -154,7 +159,11 @@ impl Principal {
 
     /// What is known of the token's end.
     pub(crate) fn standing(&self, now: i64) -> Standing {
-        let cutoffs = &self.0.witness.cutoffs;
+        let Witness { cutoffs, logouts, .. } = &*self.0.witness;
+        match logouts.as_ref().map(|logouts| logouts.check(&self.0.named)) {
+            None | Some(Standing::Alive) => {}
+            Some(over @ (Standing::Ended | Standing::Unknown)) => return over,
+        }
         if self.0.kid.as_deref().is_some_and(|kid| cutoffs.is_key_cut(kid)) {
             return Standing::Ended;
         }
@@ -214,6 +223,7 @@ pub(crate) mod tests {
         let (scopes, roles) = (Vec::new(), roles(&claims));
         let witness = Arc::new(Witness {
             cutoffs: Arc::new(crate::cutoffs::Unwatched),
+            logouts: None,
             clock: Arc::new(|| 0),
             sink: Arc::new(LogRefusals),
         });
@@ -226,6 +236,7 @@ pub(crate) mod tests {
             kid: None,
             alg: Algorithm::ES256,
             mark,
+            named: mark,
             witness,
         }))
     }

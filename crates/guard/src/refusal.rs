@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use portcullis_client::LogoutFault;
 use portcullis_jose::Reject;
 use serde_json::json;
 
@@ -42,6 +43,16 @@ pub enum Reason {
     LevelTooLow,
     /// The login behind the token is too long ago for this route, or the token does not say when it was (RFC 9470).
     LoginTooOld,
+    /// A logout message that is no form with one `logout_token` (LO-11).
+    NoLogoutToken,
+    /// A logout message by another method than POST (LO-11).
+    LogoutNotPosted,
+    /// A logout token that breaks a rule of OIDC Back-Channel Logout 1.0 §2.6 (LO-07 to LO-10).
+    BadLogoutToken(LogoutFault),
+    /// A logout token that came before (LO-11).
+    LogoutReplayed,
+    /// A logout message for which there is no room. Until tokens are newer than it, they are [`Self::Stale`].
+    LogoutsFull,
     /// A [`crate::require`] layer or the [`crate::Principal`] extractor ran without a guard around it.
     NoPrincipal,
 }
@@ -63,6 +74,11 @@ impl Reason {
             Self::MissingScope => "missing_scope",
             Self::LevelTooLow => "level_too_low",
             Self::LoginTooOld => "login_too_old",
+            Self::NoLogoutToken => "no_logout_token",
+            Self::LogoutNotPosted => "logout_not_posted",
+            Self::BadLogoutToken(fault) => fault.name(),
+            Self::LogoutReplayed => "logout_replayed",
+            Self::LogoutsFull => "logouts_full",
             Self::NoPrincipal => "no_principal",
         }
     }
@@ -79,13 +95,18 @@ impl Reason {
     pub fn facts(&self) -> (String, &'static str) {
         let (expected, got) = match self {
             Self::Token(reject) => return reject.facts(),
+            Self::BadLogoutToken(fault) => return fault.facts(),
+            Self::NoLogoutToken => ("a form with one logout_token", "none, several or another body"),
+            Self::LogoutNotPosted => ("a logout message by POST", "another method"),
+            Self::LogoutReplayed => ("a logout token with a jti of its own", "one that came before"),
+            Self::LogoutsFull => ("room for a logout", "a full memory"),
             Self::NoCredential => ("a bearer token in Authorization", "none"),
             Self::SeveralCredentials => ("one credential", "several"),
             Self::NotAnAccessToken => ("an access token (at+jwt, or claim typ Bearer)", "another kind"),
             Self::BoundToKey => ("a token without cnf", "one that is bound to a key"),
             Self::NoKeys => ("keys of the issuer", "none"),
             Self::Ended => ("a token that lives", "one that was cut off"),
-            Self::Stale => ("to know what ended", "nothing from the revocation feed"),
+            Self::Stale => ("to know what ended", "nothing from the revocation feed, or a logout without room"),
             Self::MissingRole => ("a role", "a token without it"),
             Self::MissingScope => ("a scope", "a token without it"),
             Self::LevelTooLow => ("another acr", "a token of a login with less"),
@@ -127,6 +148,19 @@ impl Reason {
                 Some("insufficient_user_authentication"),
                 "More recent authentication is required.",
             ),
+            Self::NoLogoutToken => {
+                (StatusCode::BAD_REQUEST, Some("invalid_request"), "One logout_token is needed, in a form.")
+            }
+            Self::LogoutNotPosted => {
+                (StatusCode::METHOD_NOT_ALLOWED, Some("invalid_request"), "A logout_token comes by POST.")
+            }
+            Self::BadLogoutToken(_) => {
+                (StatusCode::BAD_REQUEST, Some("invalid_request"), "The logout_token is not valid here.")
+            }
+            Self::LogoutReplayed => {
+                (StatusCode::BAD_REQUEST, Some("invalid_request"), "The logout_token was used before.")
+            }
+            Self::LogoutsFull => (StatusCode::SERVICE_UNAVAILABLE, None, "Logouts cannot be remembered at the moment."),
             Self::NoPrincipal => (StatusCode::INTERNAL_SERVER_ERROR, None, "The server made a mistake."),
         }
     }
@@ -218,6 +252,24 @@ pub(crate) fn refuse(reason: Reason, issuer: &str, about: About<'_>, sink: &dyn 
     response
 }
 
+/// The answer to a logout message: OAuth's JSON (OIDC Back-Channel Logout 1.0 §2.8).
+pub(crate) fn refuse_logout(reason: Reason, issuer: &str, about: About<'_>, sink: &dyn RefusalSink) -> Response {
+    let trace = trace::id(about.trace);
+    let About { client, demanded, traceparent, .. } = about;
+    sink.refused(&Refusal { trace: &trace, reason, issuer, client, demanded, traceparent });
+    let (status, error, description) = reason.public();
+    let error = error.unwrap_or("temporarily_unavailable");
+    let body = json!({ "error": error, "error_description": description });
+    let mut response = answer(status, "application/json", &body.to_string(), &trace);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    }
+    if status.is_server_error() {
+        response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    response
+}
+
 /// The answer where the guard's layer is missing: there is no sink to tell, so it is logged here.
 pub(crate) fn refuse_unguarded(reason: Reason, who: &str) -> Response {
     let trace = trace::id(None);
@@ -232,10 +284,14 @@ fn problem(reason: Reason, trace: &str) -> Response {
     let body = json!({
         "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail, "trace": trace
     });
-    let mut response = Response::new(Body::from(body.to_string()));
+    answer(status, "application/problem+json", &body.to_string(), trace)
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: &str, trace: &str) -> Response {
+    let mut response = Response::new(Body::from(body.to_owned()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(trace) = HeaderValue::from_str(trace) {
         headers.insert(TRACE, trace);

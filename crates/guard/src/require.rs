@@ -23,6 +23,7 @@ use futures_util::future::{Either, Ready, ready};
 use http::Request;
 use tower::{Layer, Service};
 
+use crate::alive::AliveLayer;
 use crate::principal::Principal;
 use crate::refusal::{About, Reason, refuse, refuse_unguarded};
 
@@ -90,6 +91,23 @@ pub fn all_scopes<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Requir
 #[must_use]
 pub fn fresh() -> Require {
     Require(Arc::new(Demand::Fresh))
+}
+
+/// The caller must stay: a response that still flows when its session is cut off, its token is over, or nobody knows any more, breaks
+/// off within two seconds (LO-06). For event streams and long downloads; a WebSocket's handler waits for [`Principal::ended`] itself.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use portcullis_guard::require;
+///
+/// let app: Router = Router::new()
+///     .route("/events", get(async || "a long stream"))
+///     .layer(require::alive());
+/// # let _ = app;
+/// ```
+#[must_use]
+pub fn alive() -> AliveLayer {
+    AliveLayer
 }
 
 #[derive(Debug)]

@@ -1,16 +1,19 @@
 //! What ended before its tokens did.
 //!
 //! Owns: the question ([`Cutoffs`]), the compact set ([`set`]), the follower of an issuer's revocation feed ([`RevocationFeed`]) and
-//! its way over HTTP ([`HttpFrames`]). Does not own: why something ended (the issuer), the token's other rules.
+//! its way over HTTP ([`HttpFrames`]), what logout tokens said ([`logouts`]). Does not own: why something ended (the issuer), the token's other rules.
 //! Flow: signed events -> [`RevocationFeed::take`] -> the set; each request, remembered token or not -> [`Cutoffs::check`].
 
 mod feed;
 mod frame;
 mod http;
+mod logouts;
 mod set;
 
 pub use feed::{FeedFigures, FeedOptions, FeedState, FrameFault, RevocationFeed};
 pub use http::{FrameSource, HttpFrames, Unreachable};
+pub use logouts::LogoutOptions;
+pub(crate) use logouts::{Logouts, Untaken};
 
 /// What of a token can be cut off.
 #[derive(Clone, Copy, Debug, Default)]

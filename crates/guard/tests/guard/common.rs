@@ -178,6 +178,10 @@ impl Api {
             .merge(route("/fresh").layer(require::fresh()))
             .merge(route("/nobody").layer(require::all_scopes(Vec::<String>::new())))
             .layer(guard.layer());
+        let router = match guard.backchannel_logout() {
+            Ok(door) => router.route("/backchannel-logout", door),
+            Err(_) => router,
+        };
         Self { source, clock, ears, router }
     }
 

@@ -4,6 +4,7 @@
 mod common;
 mod cutoffs;
 mod keys;
+mod logouts;
 mod remembered;
 mod rights;
 mod tokens;

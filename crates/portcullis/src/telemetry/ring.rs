@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_core::refusal::{self, Record, Shown};
 use portcullis_core::time::{Clock, Now};
-use portcullis_guard::{Refusal, RefusalSink as GuardSink};
+use portcullis_guard::{Reason, Refusal, RefusalSink as GuardSink};
 
 /// How long a record is kept, milliseconds.
 const KEPT: i64 = 60 * 60 * 1000;
@@ -214,6 +214,15 @@ impl GuardSink for GuardRefusals {
 }
 
 fn advice(refusal: &Refusal<'_>) -> &'static str {
+    if matches!(
+        refusal.reason,
+        Reason::NoLogoutToken | Reason::LogoutNotPosted | Reason::BadLogoutToken(_) | Reason::LogoutReplayed
+    ) {
+        return "Only the guard's issuer posts here, for a client that the guard was told of: look at that client's backchannel.logout.url.";
+    }
+    if refusal.reason == Reason::LogoutsFull {
+        return "Give the guard more room (LogoutOptions::bounds), or the realm's access tokens a shorter life.";
+    }
     match refusal.reason.status().as_u16() {
         403 => "Give the user the role, or ask for the scope; the next token carries it.",
         503 => "The guard cannot reach its issuer: look at the address and at the issuer's health.",

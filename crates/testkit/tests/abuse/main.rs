@@ -22,6 +22,7 @@ mod forge;
 mod grants;
 mod ground;
 mod guard_feed;
+mod guard_told;
 mod guesses;
 mod introspect;
 mod introspect_signed;
