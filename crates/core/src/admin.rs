@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::ids::{ClientUuid, RoleId};
+use crate::realm::Profile;
 use crate::realm_file::master;
 use crate::records::RealmRecords;
 use crate::user::User;
@@ -79,6 +80,8 @@ pub enum Reason {
     NotAllowed,
     /// A token of one realm for another (403).
     OtherRealm,
+    /// The account to change holds administrative roles that the caller lacks (403, strict realms).
+    Outranked,
 }
 
 /// An administrator and the names of its administrative roles over one realm: proof that [`Standing::permit`] looked.
@@ -101,6 +104,70 @@ impl AdminPermit {
     pub fn require(&self, right: Right) -> Result<(), Reason> {
         if self.has(right) { Ok(()) } else { Err(Reason::NotAllowed) }
     }
+
+    /// AD-09: who manages users does not change those who may do more than he. Keycloak 26.4 lets him, and so do realms of its
+    /// profile.
+    ///
+    /// # Errors
+    /// [`Reason::Outranked`].
+    pub fn may_change(&self, records: &RealmRecords, user: &User) -> Result<(), Reason> {
+        let allowed = match records.realm.profile() {
+            Profile::Keycloak => true,
+            Profile::Strict => held(records, user).iter().all(|role| self.outranks(role)),
+        };
+        if allowed { Ok(()) } else { Err(Reason::Outranked) }
+    }
+
+    /// Whether what a role gives is there: by the role itself or by one that implies it.
+    fn outranks(&self, role: &str) -> bool {
+        let right = RIGHTS.iter().find(|right| right.roles().first() == Some(&role));
+        self.roles.contains(role) || right.is_some_and(|right| self.has(*right))
+    }
+}
+
+/// Every right of one role and those that imply it.
+const RIGHTS: [Right; 18] = [
+    Right::ManageRealm,
+    Right::ViewRealm,
+    Right::ManageUsers,
+    Right::ViewUsers,
+    Right::QueryUsers,
+    Right::ManageClients,
+    Right::ViewClients,
+    Right::QueryClients,
+    Right::QueryGroups,
+    Right::QueryRealms,
+    Right::ManageEvents,
+    Right::ViewEvents,
+    Right::ManageIdentityProviders,
+    Right::ViewIdentityProviders,
+    Right::ManageAuthorization,
+    Right::ViewAuthorization,
+    Right::Impersonation,
+    Right::CreateClient,
+];
+
+/// The names of the administrative roles that a user of a realm holds. In master, who administers any realm counts as holding
+/// all of them.
+fn held(records: &RealmRecords, user: &User) -> BTreeSet<String> {
+    let mut out = BTreeSet::new();
+    let in_master = records.realm.name == master::NAME;
+    for role in effective_roles(records, user).into_iter().filter_map(|id| records.roles.get(id)) {
+        let holder = role.client.as_ref().and_then(|id| records.client_by_uuid(id));
+        match holder {
+            Some(client) if client.client_id == REALM_MANAGEMENT => {
+                out.extend(master::REALM_ROLES.iter().find(|name| **name == role.name).map(|name| (*name).to_owned()));
+            }
+            Some(client) if in_master && client.client_id.ends_with("-realm") => {
+                out.extend(master::REALM_ROLES.map(str::to_owned));
+            }
+            None if in_master && [master::ADMIN, master::CREATE_REALM].contains(&role.name.as_str()) => {
+                out.extend(master::REALM_ROLES.map(str::to_owned));
+            }
+            Some(_) | None => {}
+        }
+    }
+    out
 }
 
 /// Everything the user has, by itself and through its groups, composites expanded.
@@ -261,6 +328,32 @@ mod tests {
         assert_eq!(Standing::of(&records, rita, "backend").permit("mini").unwrap_err(), Reason::OtherRealm);
         assert_eq!(Standing::of(&records, rita, "backend").permit("master").unwrap_err(), Reason::OtherRealm);
         assert_eq!(Standing::of(&records, rita, "backend").may_create_realms(), Err(Reason::NotAllowed));
+    }
+
+    #[test]
+    fn ad_09_in_a_strict_realm_nobody_changes_who_may_do_more() {
+        let table = [
+            ("mona", "bob", true),
+            ("mona", "mona", true),
+            ("mona", "rita", false),
+            ("mona", "vera", false),
+            ("rita", "mona", true),
+            ("rita", "rita", true),
+            ("mona", "quinn", false),
+            ("vera", "quinn", true),
+        ];
+        for strict in [true, false] {
+            let (mut records, contents) = demo();
+            if strict {
+                records.realm.settings.attributes.insert("portcullis.profile".to_owned(), "strict".to_owned());
+            }
+            let user = |name: &str| &contents.users.iter().find(|u| u.user.username == name).unwrap().user;
+            for (who, whom, allowed) in table {
+                let permit = Standing::of(&records, user(who), "backend").permit("demo").unwrap();
+                let got = permit.may_change(&records, user(whom)).is_ok();
+                assert_eq!(got, allowed || !strict, "{who} {whom} strict {strict}");
+            }
+        }
     }
 
     #[test]

@@ -90,6 +90,48 @@ pub fn is_active(realm: &Realm, session: &UserSession, last_used: i64, now: i64)
     now < of_session(realm, session).ends_at(session.started, last_used)
 }
 
+/// What a live session has behind it: both later than these seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AliveAfter {
+    /// Its start.
+    pub started_after: i64,
+    /// Its latest use.
+    pub used_after: i64,
+}
+
+/// Which user sessions of a realm are alive, for lists: [`is_active`] and the realm's not-before as bounds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Alive {
+    /// Whether offline sessions are meant, or the others.
+    pub offline: bool,
+    /// Sessions as they are.
+    pub plain: AliveAfter,
+    /// Remembered ones.
+    pub remembered: AliveAfter,
+}
+
+impl Alive {
+    /// The live sessions of a kind at `now`, seconds.
+    #[must_use]
+    pub fn at(realm: &Realm, offline: bool, now: i64) -> Self {
+        let after = |limits: Limits| AliveAfter {
+            started_after: now.saturating_sub(limits.max).max(realm.settings.not_before.saturating_sub(1)),
+            used_after: now.saturating_sub(limits.idle),
+        };
+        let of = |remembered| if offline { of_offline_session(realm) } else { of_user_session(realm, remembered) };
+        Self { offline, plain: after(of(false)), remembered: after(of(true)) }
+    }
+
+    /// Whether a session is one of them.
+    #[must_use]
+    pub fn has(&self, session: &UserSession) -> bool {
+        let bounds = if session.remember_me { self.remembered } else { self.plain };
+        session.offline == self.offline
+            && session.started > bounds.started_after
+            && session.last_seen > bounds.used_after
+    }
+}
+
 /// Whether a login began before a not-before of its realm or its user (RT-16): no code, approval or cookie of it counts any more.
 #[must_use]
 pub fn is_cut_off(realm: &Realm, user: &User, session: &UserSession) -> bool {

@@ -1,6 +1,8 @@
 //! Users and their credentials.
 
 pub mod name;
+pub mod profile;
+pub mod search;
 
 use std::collections::BTreeMap;
 

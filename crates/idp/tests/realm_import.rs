@@ -15,6 +15,7 @@ use portcullis_core::realm_file::{RealmFile, assemble, plans};
 use portcullis_core::secret::Secret;
 use portcullis_core::session::{ClientSession, Grant, UserSession};
 use portcullis_core::time::{Clock, Now};
+use portcullis_core::user::search::UserSearch;
 use portcullis_idp::import::{Bootstrap, ImportError, ImportOptions};
 use portcullis_idp::{Deps, Idp, IdpConfig};
 use portcullis_jose::{Algorithm, SigningKey, jws};
@@ -201,7 +202,7 @@ async fn demo_and_mini_import_unchanged_and_their_passwords_verify() {
     for (file, users, counted, clients) in [(DEMO, 20, 12, 37), (MINI, 0, 0, 6)] {
         let imported = server.idp.import_realm(file.as_bytes(), ImportOptions::default()).await.unwrap();
         assert_eq!((imported.users, imported.clients), (users, clients));
-        assert_eq!(server.db.users_count(&imported.id).await.unwrap(), counted);
+        assert_eq!(server.db.count_users(&imported.id, &UserSearch::default()).await.unwrap(), counted);
     }
     let demo = server.db.realm_records("demo").await.unwrap().unwrap();
     assert_eq!(demo.client("wild").unwrap().redirect_uris, ["*"]);

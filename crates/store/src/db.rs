@@ -10,7 +10,7 @@ use std::time::Duration;
 use portcullis_core::ids::RealmId;
 use portcullis_core::plan::{Lane, Plan};
 use rusqlite::Connection;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::Instrument as _;
 
 use crate::changes::Looked;
@@ -83,6 +83,8 @@ struct Inner {
     lanes: Arc<Lanes>,
     counters: Arc<Counters>,
     users: KnownUsers,
+    /// One search at a time: the wide connection is there for others too (DS-21).
+    searches: Semaphore,
     clock: Monotonic,
     deadline: Duration,
     sealer: Sealer,
@@ -189,6 +191,7 @@ impl Db {
                 lanes,
                 counters,
                 users: KnownUsers::new(),
+                searches: Semaphore::new(1),
                 clock,
                 deadline: options.plan_deadline,
                 sealer,
@@ -283,6 +286,14 @@ impl Db {
 
     pub(crate) fn known_users(&self) -> &KnownUsers {
         &self.inner.users
+    }
+
+    pub(crate) fn searches(&self) -> &Semaphore {
+        &self.inner.searches
+    }
+
+    pub(crate) fn clock(&self) -> &Monotonic {
+        &self.inner.clock
     }
 
     /// Plans so far that removed users or what users have.

@@ -69,6 +69,9 @@ pub enum ReadError {
     /// A sealed value does not open under the server's keys.
     #[error("a sealed value in {0} does not open under the server key")]
     Sealed(&'static str),
+    /// It took longer than such a read may.
+    #[error("the search took too long")]
+    Slow,
 }
 
 impl From<rusqlite::Error> for ReadError {

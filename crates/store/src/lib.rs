@@ -20,6 +20,7 @@ mod migrate;
 mod open;
 mod reads;
 mod sealing;
+mod searches;
 mod sql;
 mod sqlite;
 mod sweep;

@@ -1,7 +1,8 @@
 //! Reads that administrators page through; on the wide reader, so that no lookup waits for them.
 
 use portcullis_core::ids::{ClientUuid, GroupId, RealmId, RoleId};
-use portcullis_core::session::UserSession;
+use portcullis_core::session::{ClientSession, UserSession};
+use portcullis_core::session_limits::Alive;
 use portcullis_core::user::User;
 
 use crate::db::Db;
@@ -54,21 +55,38 @@ impl Db {
         self.read_wide(move |_, db| loaded(db, &realm, Of::Attribute(&name, &value), page)).await
     }
 
-    /// User sessions in which a client takes part.
+    /// Live user sessions in which a client takes part, with all clients in each, by id.
     pub async fn user_sessions_with(
         &self,
         realm: &RealmId,
         client: &ClientUuid,
+        alive: &Alive,
         page: Page,
-    ) -> Result<Vec<UserSession>, ReadError> {
-        let (realm, client) = (realm.clone(), client.clone());
+    ) -> Result<Vec<(UserSession, Vec<ClientSession>)>, ReadError> {
+        let (realm, client, alive) = (realm.clone(), client.clone(), *alive);
         self.read_wide(move |_, db| {
             let bounds = (page.first, page.max);
             let mut out = Vec::new();
-            for id in members::sessions_of_client(db, &realm, client.as_str(), bounds)? {
-                out.extend(sessions::by_id(db, &realm, &id)?);
+            for id in members::sessions_of_client(db, &realm, client.as_str(), &alive, bounds)? {
+                if let Some(session) = sessions::by_id(db, &realm, &id)? {
+                    out.push((session, sessions::clients_of(db, &realm, &id)?));
+                }
             }
             Ok(out)
+        })
+        .await
+    }
+
+    /// How many live user sessions each of these clients takes part in, in the same order.
+    pub async fn user_session_counts(
+        &self,
+        realm: &RealmId,
+        clients: Vec<ClientUuid>,
+        alive: &Alive,
+    ) -> Result<Vec<i64>, ReadError> {
+        let (realm, alive) = (realm.clone(), *alive);
+        self.read_wide(move |_, db| {
+            clients.iter().map(|client| members::count_of_client(db, &realm, client.as_str(), &alive)).collect()
         })
         .await
     }

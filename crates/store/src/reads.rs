@@ -62,24 +62,6 @@ impl Db {
         self.known_user(realm, Known::ServiceAccountOf, client.as_str())
     }
 
-    /// Users (service accounts left out) whose username, e-mail or names contain `text`, by username: `max` from `first` on.
-    pub async fn search_users(
-        &self,
-        realm: &RealmId,
-        text: &str,
-        first: i64,
-        max: i64,
-    ) -> Result<Vec<User>, ReadError> {
-        let (realm, text) = (realm.clone(), text.to_owned());
-        self.read_wide(move |_, db| users::search(db, &realm, &text, (first, max))).await
-    }
-
-    /// How many users a realm has, service accounts left out.
-    pub async fn users_count(&self, realm: &RealmId) -> Result<i64, ReadError> {
-        let realm = realm.clone();
-        self.read_wide(move |_, db| users::count(db, &realm)).await
-    }
-
     /// A user's credentials, lowest priority number first.
     pub async fn credentials(&self, realm: &RealmId, user: &UserId) -> Result<Vec<Credential>, ReadError> {
         self.read(|db| credentials::of_user(db, realm, user, self.sealer()))

@@ -86,7 +86,7 @@ fn property(mapper: &ProtocolMapper, user: &User) -> Option<Value> {
         "id" => Some(user.id.as_str().into()),
         "enabled" => Some(user.enabled.into()),
         "emailVerified" => Some(user.settings.email_verified.into()),
-        "createdTimestamp" => Some(user.settings.created_timestamp.into()),
+        "createdTimestamp" => Some(user.settings.created_timestamp).filter(|time| *time > 0).map(Value::from),
         name => field(user, name).map(Value::from),
     }
 }

@@ -24,12 +24,14 @@ mod reader;
 pub mod refusal;
 pub mod represent;
 mod roles;
+mod user_edit;
 mod users;
 
 pub use assemble::{NewCredential, NewUser, RealmContents, assemble};
 pub use file::RealmFile;
 pub use keys::{KeySource, KeySpec};
 pub use refusal::{Reason, Refusal};
+pub use user_edit::{EditRefusal, user_edited};
 
 #[cfg(test)]
 mod tests;

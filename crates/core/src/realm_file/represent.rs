@@ -196,9 +196,10 @@ fn ordered(mut document: Map<String, Value>, names: &[&str]) -> Value {
     Value::Object(out)
 }
 
-/// A user without roles and groups (they have endpoints of their own); `access` and `totp` are the caller's to know.
+/// A user without roles and groups (they have endpoints of their own); `access`, `totp` and the profile's metadata are the
+/// caller's to know.
 #[must_use]
-pub fn user(user: &User, totp: bool, access: Option<Value>) -> Value {
+pub fn user(user: &User, totp: bool, access: Option<Value>, metadata: Option<&Value>) -> Value {
     let settings = &user.settings;
     let mut document = settings.other.clone();
     document.insert("id".to_owned(), json!(user.id));
@@ -211,11 +212,17 @@ pub fn user(user: &User, totp: bool, access: Option<Value>) -> Value {
         document.insert("attributes".to_owned(), json!(settings.attributes));
     }
     document.insert("enabled".to_owned(), json!(user.enabled));
-    document.insert("createdTimestamp".to_owned(), json!(settings.created_timestamp));
+    // Imported users have none (Keycloak 26.4).
+    if settings.created_timestamp > 0 {
+        document.insert("createdTimestamp".to_owned(), json!(settings.created_timestamp));
+    }
     document.insert("totp".to_owned(), json!(totp));
     document.insert("disableableCredentialTypes".to_owned(), json!([]));
     document.insert("requiredActions".to_owned(), json!(settings.required_actions));
     document.insert("notBefore".to_owned(), json!(user.not_before));
+    if let Some(metadata) = metadata {
+        document.insert("userProfileMetadata".to_owned(), metadata.clone());
+    }
     if let Some(access) = access {
         document.insert("access".to_owned(), access);
     }

@@ -10,9 +10,9 @@ use super::roles::{ClientRoleNames, client_roles};
 use crate::user::UserSettings;
 
 /// Most values and most characters of one user's attributes together.
-const ATTRIBUTE_VALUES_MAX: usize = 900;
-const ATTRIBUTE_CHARS_MAX: usize = 1024 * 1024;
-const COLUMN_MAX: usize = 255;
+pub(super) const ATTRIBUTE_VALUES_MAX: usize = 900;
+pub(super) const ATTRIBUTE_CHARS_MAX: usize = 1024 * 1024;
+pub(super) const COLUMN_MAX: usize = 255;
 
 /// One user of the file.
 pub(super) struct FileUser {
@@ -104,6 +104,6 @@ impl FileUser {
 }
 
 /// The one spelling under which user names and e-mails are stored and compared (Keycloak: lower case).
-fn canonical(text: &str) -> String {
+pub(super) fn canonical(text: &str) -> String {
     text.trim().to_lowercase()
 }

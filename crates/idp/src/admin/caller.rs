@@ -15,7 +15,7 @@ use portcullis_core::time::Now;
 use portcullis_core::user::User;
 use portcullis_jose::{Limits, jws};
 
-use super::Refused;
+use super::{Refused, cors};
 use crate::bearer;
 use crate::extract::{Base, Peer};
 use crate::state::{App, RealmView};
@@ -40,6 +40,9 @@ impl Caller {
         let home = issuer_realm(app, &base, token).await?;
         let issuer = base.issuer(&home.records.realm.name);
         let (user, client_id) = verify(app, &home, &issuer, token, app.now()).await?;
+        if let Some(client) = home.records.client(&client_id) {
+            cors::allow(&parts.extensions, client);
+        }
         Ok(Self { home, user, client_id, base })
     }
 

@@ -9,9 +9,13 @@
 //! plan -> `apply` -> answer.
 
 mod caller;
+mod clients;
 mod consents;
+mod cors;
+mod desk;
 mod realms;
 mod sessions;
+mod users;
 
 use std::sync::Arc;
 
@@ -21,6 +25,7 @@ use axum::response::Response;
 use axum::routing::any;
 use http::{HeaderValue, StatusCode};
 use portcullis_core::admin::Reason;
+use portcullis_core::user::profile::Fault;
 use serde::Serialize;
 
 use crate::respond;
@@ -39,13 +44,25 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/realms/{realm}/", any(realms::one))
         .route("/realms/{realm}/users/{id}/consents", any(consents::list))
         .route("/realms/{realm}/users/{id}/consents/{client}", any(consents::one))
-        .route("/realms/{realm}/users", any(sessions::find_user))
+        .route("/realms/{realm}/users", any(users::collection))
+        .route("/realms/{realm}/users/count", any(users::count))
+        .route("/realms/{realm}/users/{id}", any(users::one))
         .route("/realms/{realm}/users/{id}/sessions", any(sessions::of_user))
+        .route("/realms/{realm}/users/{id}/offline-sessions/{client}", any(sessions::offline_of_user))
         .route("/realms/{realm}/users/{id}/logout", any(sessions::log_out_user))
+        .route("/realms/{realm}/clients", any(clients::collection))
+        .route("/realms/{realm}/clients/{id}", any(clients::one))
+        .route("/realms/{realm}/clients/{id}/session-count", any(clients::session_count))
+        .route("/realms/{realm}/clients/{id}/user-sessions", any(clients::user_sessions))
+        .route("/realms/{realm}/clients/{id}/offline-session-count", any(clients::offline_session_count))
+        .route("/realms/{realm}/clients/{id}/offline-sessions", any(clients::offline_sessions))
+        .route("/realms/{realm}/client-session-stats", any(clients::session_stats))
         .route("/realms/{realm}/sessions/{sid}", any(sessions::delete))
         .route("/realms/{realm}/logout-all", any(sessions::log_out_all))
         .fallback(unknown)
         .layer(DefaultBodyLimit::disable())
+        // Outside every door: preflights are answered, and whatever answers tells the caller's own pages that they may read it.
+        .layer(axum::middleware::from_fn(cors::apply))
 }
 
 /// No such path: told only to those who are logged in (Keycloak 26.4 answers 401 before 404).
@@ -78,6 +95,8 @@ enum Refused {
     Unparsable,
     /// The generic family, 400.
     Generic(String),
+    /// Values that the realm's user profile does not take, 400.
+    Profile(Vec<Fault>),
     /// The admin family: status and text.
     Admin(StatusCode, String),
     /// The store did not answer: 503.
@@ -104,6 +123,7 @@ impl Refused {
                 &serde_json::json!({"error": "invalid_request", "error_description": "Cannot parse the JSON"}),
             ),
             Self::Generic(text) => generic(StatusCode::BAD_REQUEST, &text),
+            Self::Profile(faults) => respond::json(StatusCode::BAD_REQUEST, &users::told(&faults)),
             Self::Admin(status, text) => respond::admin_error(status, &text),
             Self::Unavailable => respond::unavailable(),
         };
@@ -117,13 +137,14 @@ impl Refused {
             Self::Unavailable => return Why::from(&portcullis_core::oauth::error::Reason::Unavailable),
             Self::Forbidden(Reason::NotAllowed) => Halt::MissingRight,
             Self::Forbidden(Reason::OtherRealm) => Halt::OtherRealm,
+            Self::Forbidden(Reason::Outranked) => Halt::Outranked,
             Self::NoRealm => Halt::UnknownRealm,
             Self::NotFound(_) => Halt::UnknownPath,
             Self::Method => Halt::Method,
             Self::MediaType => Halt::MediaType,
             Self::TooLarge => Halt::BodyTooLarge,
             Self::Admin(StatusCode::CONFLICT, _) => Halt::Conflict,
-            Self::Unparsable | Self::Generic(_) | Self::Admin(..) => Halt::BadDocument,
+            Self::Unparsable | Self::Generic(_) | Self::Profile(_) | Self::Admin(..) => Halt::BadDocument,
         })
     }
 }

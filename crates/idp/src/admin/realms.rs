@@ -12,10 +12,10 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, LOCATION};
+use http::header::LOCATION;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -28,6 +28,7 @@ use portcullis_store::ApplyError;
 use serde_json::Value;
 
 use super::caller::Caller;
+use super::desk::{bytes, is_json, updated};
 use super::{MAX_REALM_FILE, Refused, document};
 use crate::import::{self, ImportError, ImportOptions};
 use crate::respond;
@@ -62,7 +63,7 @@ pub(super) async fn one(State(app): State<Arc<App>>, Path(name): Path<String>, r
         let permit = caller.standing().permit(&name)?;
         match parts.method {
             Method::GET | Method::HEAD => read(&view, &permit),
-            Method::PUT => update(&app, &view, &permit, &parts, body).await,
+            Method::PUT => change(&app, &view, &permit, &parts, body).await,
             Method::DELETE => delete(&app, &view, &permit).await,
             _ => Err(Refused::Method),
         }
@@ -100,20 +101,8 @@ fn read(view: &RealmView, permit: &AdminPermit) -> Result<Response, Refused> {
     Ok(document(&shown(view, permit, false)))
 }
 
-/// JSON by its own word: what a foreign page can post says something else, or nothing (SE-08).
-fn is_json(parts: &Parts) -> bool {
-    parts.headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
-        let media = v.split(';').next().unwrap_or(v).trim();
-        media.eq_ignore_ascii_case("application/json")
-    })
-}
-
-async fn bytes(body: Body, limit: usize) -> Result<Bytes, Refused> {
-    to_bytes(body, limit).await.map_err(|_| Refused::TooLarge)
-}
-
 async fn create(app: &Arc<App>, caller: Caller, parts: &Parts, body: Body) -> Result<Response, Refused> {
-    if !is_json(parts) {
+    if !is_json(&parts.headers) {
         return Err(Refused::MediaType);
     }
     caller.standing().may_create_realms()?;
@@ -123,19 +112,12 @@ async fn create(app: &Arc<App>, caller: Caller, parts: &Parts, body: Body) -> Re
     let work = Arc::clone(app);
     let task = tokio::spawn(async move { import::import(&work, file, ImportOptions::default(), Some(user)).await });
     task.await.map_err(|_| Refused::Unavailable)?.map_err(refused_import)?;
-    let mut response = empty(StatusCode::CREATED);
+    let mut response = updated(StatusCode::CREATED);
     let place = format!("{}/admin/realms/{}", caller.base.url, utf8_percent_encode(&name, SEGMENT));
     if let Ok(value) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(LOCATION, value);
     }
     Ok(response)
-}
-
-/// An empty answer with the headers of JSON ones: as recorded for a creation and an update, not for a removal.
-fn empty(status: StatusCode) -> Response {
-    let mut response = respond::empty(status);
-    respond::shield(response.headers_mut(), respond::Shield::Api);
-    response
 }
 
 /// Keycloak 26.4's words for a file that it cannot read; ours, with the place, for what it would answer 500 to.
@@ -170,14 +152,14 @@ fn refused_import(error: ImportError) -> Refused {
 /// How often a lost gate is decided again (architecture §3: Keycloak's clients never see a conflict).
 const TRIES: usize = 5;
 
-async fn update(
+async fn change(
     app: &App,
     view: &RealmView,
     permit: &AdminPermit,
     parts: &Parts,
     body: Body,
 ) -> Result<Response, Refused> {
-    if !is_json(parts) {
+    if !is_json(&parts.headers) {
         return Err(Refused::MediaType);
     }
     permit.require(Right::ManageRealm)?;
@@ -203,7 +185,7 @@ async fn update(
         }
         writes.push(Write::UpdateRealm(realm));
         match app.db.apply(Plan::new(Lane::Admin, writes)).await {
-            Ok(()) => return Ok(empty(StatusCode::NO_CONTENT)),
+            Ok(()) => return Ok(updated(StatusCode::NO_CONTENT)),
             Err(ApplyError::Gate(Gate::Stale(_))) => {}
             Err(ApplyError::Gate(Gate::Taken(Entity::Realm | Entity::Client))) => {
                 return Err(Refused::Admin(StatusCode::CONFLICT, "Realm with same name exists".to_owned()));

@@ -1,37 +1,34 @@
-//! `/admin/realms/{realm}/...`: ending sessions, and finding the user whose sessions they are.
+//! `/admin/realms/{realm}/...`: the sessions of users, listed and ended.
 //!
 //! | endpoint | needs | else |
 //! |---|---|---|
-//! | `GET users?username=..&exact=true`, by `email` too | `query-users`; without `view-users` nobody is found | 403 |
 //! | `GET users/{id}/sessions` | `view-users` | 403 |
+//! | `GET users/{id}/offline-sessions/{client}` | `view-users` | 403 |
 //! | `POST users/{id}/logout` | `manage-users` | 403 |
 //! | `DELETE sessions/{sid}` | `manage-users` | 403 |
 //! | `POST logout-all` | `manage-users` | 403 |
 //!
-//! Order: token (401), realm (404), method (405), right (403), user or session (404).
+//! Order: token (401), realm (404), method (405), right (403), user or session (404). Lists hold live sessions only.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderValue, Method, StatusCode};
-use portcullis_core::admin::{AdminPermit, Right};
+use portcullis_core::admin::Right;
 use portcullis_core::ending as law;
-use portcullis_core::entropy;
-use portcullis_core::event::Event;
-use portcullis_core::ids::{EventId, SessionId, UserId};
+use portcullis_core::ids::{ClientUuid, SessionId};
 use portcullis_core::oauth::backchannel::Audience;
 use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
-use portcullis_core::realm_file::represent;
 use portcullis_core::session::{ClientSession, UserSession};
+use portcullis_core::session_limits::{self, Alive};
 use portcullis_core::user::User;
 use portcullis_store::ApplyError;
 use serde_json::{Map, Value, json};
 
-use super::caller::Caller;
+use super::desk::{About, Desk, at_desk};
 use super::{Refused, document};
-use crate::ending::{self, Place};
-use crate::extract::Peer;
+use crate::ending;
 use crate::respond;
 use crate::state::{App, RealmView};
 
@@ -41,103 +38,29 @@ const TRIES: usize = 5;
 /// Sessions ended by one look of a logout of all.
 const BATCH: i64 = 50;
 
-/// A realm at hand of somebody with rights over it.
-struct Desk {
-    app: Arc<App>,
-    view: Arc<RealmView>,
-    permit: AdminPermit,
-    issuer: String,
-    /// Who asks, and from where.
-    by: (UserId, String),
-}
-
 impl Desk {
-    fn place(&self) -> Place<'_> {
-        Place { app: &self.app, view: &self.view, issuer: &self.issuer, now: self.app.now() }
-    }
-
-    /// The audit row of an end (AD-26).
-    fn audit(&self, user: &UserId, session: Option<&SessionId>) -> Write {
-        let (administrator, ip_address) = &self.by;
-        Write::Audit(Event {
-            id: EventId::new(entropy::uuid(self.app.entropy.as_ref())),
-            time: self.app.now().millis(),
-            realm: self.view.records.realm.id.clone(),
-            kind: "LOGOUT",
-            user: Some(user.clone()),
-            client: None,
-            session: session.cloned(),
-            ip_address: ip_address.clone(),
-            error: None,
-            details: [("administrator".to_owned(), administrator.to_string())].into(),
-        })
-    }
-
     /// Ends one session.
     async fn end(&self, id: &SessionId) -> Result<bool, Refused> {
-        let audit = |found: &UserSession| vec![self.audit(&found.user, Some(&found.id))];
+        let audit = |found: &UserSession| {
+            let about = About { user: Some(&found.user), session: Some(&found.id), ..About::default() };
+            vec![self.audit("LOGOUT", about, &[])]
+        };
         Ok(ending::end(self.place(), id, Audience::Server, audit).await?.is_some())
     }
 
-    async fn user(&self, id: &str) -> Result<User, Refused> {
-        let found = self.app.db.user(&self.view.records.realm.id, &UserId::new(id)).await;
-        let missing = || Refused::NotFound("User not found");
-        found.map_err(|_| Refused::Unavailable)?.ok_or_else(missing)
-    }
-}
-
-async fn at_desk(
-    app: Arc<App>,
-    realm: &str,
-    request: Request,
-    method: Method,
-    work: impl AsyncFnOnce(Desk) -> Result<Response, Refused>,
-) -> Response {
-    let (parts, _) = request.into_parts();
-    let answer = async {
-        let caller = Caller::of(&app, &parts).await?;
-        let view = app.realm(realm).await?.ok_or(Refused::NoRealm)?;
-        let permit = caller.standing().permit(realm)?;
-        let asked = if parts.method == Method::HEAD { Method::GET } else { parts.method };
-        if asked != method {
-            return Err(Refused::Method);
+    /// The live sessions of a user of a kind, with the clients in each.
+    async fn sessions_of(&self, user: &User, offline: bool) -> Result<Vec<(UserSession, Vec<ClientSession>)>, Refused> {
+        let (db, realm) = (&self.app.db, &self.view.records.realm);
+        let alive = Alive::at(realm, offline, self.app.now().secs());
+        let mut out = Vec::new();
+        for session in db.user_sessions_of(&realm.id, &user.id).await.map_err(|_| Refused::Unavailable)? {
+            if alive.has(&session) && !session_limits::is_cut_off(realm, user, &session) {
+                let clients = db.client_sessions(&realm.id, &session.id).await.map_err(|_| Refused::Unavailable)?;
+                out.push((session, clients));
+            }
         }
-        let issuer = caller.base.issuer(&view.records.realm.name);
-        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        let by = (caller.user.id.clone(), peer.ip);
-        work(Desk { app, view, permit, issuer, by }).await
-    };
-    answer.await.unwrap_or_else(Refused::answer)
-}
-
-/// `GET users` for one exact name or address, as tools ask to learn an id. Other searches have no door yet.
-pub(super) async fn find_user(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return super::unknown(State(app), request).await;
+        Ok(out)
     }
-    let asked = crate::extract::query(request.uri());
-    at_desk(app, &realm, request, Method::GET, async |desk: Desk| {
-        desk.permit.require(Right::QueryUsers)?;
-        let asked = asked.map_err(|_| Refused::Generic("HTTP 400 Bad Request".to_owned()))?;
-        let exact = asked.get("exact") == Some("true");
-        let narrows = |name: &str| !matches!(name, "exact" | "briefRepresentation" | "first" | "max");
-        let keys: Vec<(&str, &str)> = asked.iter().filter(|(name, _)| narrows(name)).collect();
-        let (db, id) = (&desk.app.db, &desk.view.records.realm.id);
-        let found = match keys.as_slice() {
-            [("username", name)] if exact => db.user_by_username(id, &name.to_lowercase()).await,
-            [("email", address)] if exact => db.user_by_email(id, &address.to_lowercase()).await,
-            _ => return Err(Refused::NotFound("HTTP 404 Not Found")),
-        };
-        let found = found.map_err(|_| Refused::Unavailable)?.filter(|_| desk.permit.has(Right::ViewUsers));
-        let mut shown = Vec::new();
-        if let Some(user) = found {
-            let credentials = db.credentials(id, &user.id).await.map_err(|_| Refused::Unavailable)?;
-            let access = json!({ "manage": desk.permit.has(Right::ManageUsers) });
-            shown.push(represent::user(&user, credentials.iter().any(|c| c.kind == "otp"), Some(access)));
-        }
-        Ok(document(&shown))
-    })
-    .await
 }
 
 /// `GET users/{id}/sessions`: without offline sessions, as in Keycloak.
@@ -146,24 +69,35 @@ pub(super) async fn of_user(
     Path((realm, id)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    at_desk(app, &realm, request, Method::GET, async |desk: Desk| {
-        desk.permit.require(Right::ViewUsers)?;
-        let user = desk.user(&id).await?;
-        let (db, realm) = (&desk.app.db, &desk.view.records.realm.id);
-        let mut shown = Vec::new();
-        for session in db.user_sessions_of(realm, &user.id).await.map_err(|_| Refused::Unavailable)? {
-            if !session.offline {
-                let clients = db.client_sessions(realm, &session.id).await.map_err(|_| Refused::Unavailable)?;
-                shown.push(representation(&desk.view, &user, &session, &clients));
-            }
-        }
-        Ok(document(&shown))
+    at_desk(app, &realm, request, &[Method::GET], async |desk, _| {
+        let user = desk.user_for(&id, Right::ViewUsers).await?;
+        let sessions = desk.sessions_of(&user, false).await?;
+        let shown = sessions.iter().map(|(session, clients)| representation(&desk.view, &user, session, clients));
+        Ok(document(&shown.collect::<Vec<_>>()))
+    })
+    .await
+}
+
+/// `GET users/{id}/offline-sessions/{client}`: those in which the client takes part.
+pub(super) async fn offline_of_user(
+    State(app): State<Arc<App>>,
+    Path((realm, id, client)): Path<(String, String, String)>,
+    request: Request,
+) -> Response {
+    at_desk(app, &realm, request, &[Method::GET], async |desk, _| {
+        let user = desk.user_for(&id, Right::ViewUsers).await?;
+        let client = desk.view.records.client_by_uuid(&ClientUuid::new(&client));
+        let client = &client.ok_or(Refused::NotFound("Client not found"))?.id;
+        let mut sessions = desk.sessions_of(&user, true).await?;
+        sessions.retain(|(_, clients)| clients.iter().any(|part| part.client == *client));
+        let shown = sessions.iter().map(|(session, clients)| representation(&desk.view, &user, session, clients));
+        Ok(document(&shown.collect::<Vec<_>>()))
     })
     .await
 }
 
 /// Keycloak's `UserSessionRepresentation`.
-fn representation(view: &RealmView, user: &User, session: &UserSession, clients: &[ClientSession]) -> Value {
+pub(super) fn representation(view: &RealmView, user: &User, session: &UserSession, clients: &[ClientSession]) -> Value {
     let named = |part: &ClientSession| {
         let client = view.records.client_by_uuid(&part.client)?;
         Some((client.id.to_string(), json!(client.client_id)))
@@ -187,14 +121,14 @@ pub(super) async fn log_out_user(
     Path((realm, id)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    at_desk(app, &realm, request, Method::POST, async |desk: Desk| {
+    at_desk(app, &realm, request, &[Method::POST], async |desk, _| {
         desk.permit.require(Right::ManageUsers)?;
         for _ in 0..TRIES {
             let mut user = desk.user(&id).await?;
             let place = desk.place();
             let mut writes = ending::of_user(place, &user.id, None).await?;
             writes.push(law::subject(&desk.view.records, &user.id, place.now));
-            writes.push(desk.audit(&user.id, None));
+            writes.push(desk.audit("LOGOUT", About { user: Some(&user.id), ..About::default() }, &[]));
             user.not_before = place.now.secs();
             writes.push(Write::UpdateUser(desk.view.records.realm.id.clone(), user));
             match desk.app.db.apply(Plan::new(Lane::Gate, writes)).await {
@@ -217,7 +151,7 @@ pub(super) async fn delete(
     Path((realm, id)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    at_desk(app, &realm, request, Method::DELETE, async |desk: Desk| {
+    at_desk(app, &realm, request, &[Method::DELETE], async |desk, _| {
         desk.permit.require(Right::ManageUsers)?;
         if desk.end(&SessionId::new(&id)).await? {
             Ok(respond::empty(StatusCode::NO_CONTENT))
@@ -232,7 +166,7 @@ pub(super) async fn delete(
 /// `POST logout-all`: the realm's not-before first, so that nothing given before counts any more; then the sessions, each with
 /// its messages.
 pub(super) async fn log_out_all(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    at_desk(app, &realm, request, Method::POST, async |desk: Desk| {
+    at_desk(app, &realm, request, &[Method::POST], async |desk, _| {
         desk.permit.require(Right::ManageUsers)?;
         cut_realm(&desk).await?;
         // Nothing is lost when the caller hangs up.

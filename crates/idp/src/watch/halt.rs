@@ -98,6 +98,7 @@ halts! {
     ForeignIssuer => Token ["iss claim", "a token of an enabled realm of this server", "another issuer, or no readable token", "Compare the token's iss with the address that the call goes to."];
     MissingRight => Rights ["administrative role", "a role that gives this right, in the store and let through by the token's client", "none", "Give the user the role (realm-management); a client without full scope needs it in its scope mappings."];
     OtherRealm => Rights ["realm of the administrator", "a token of master or of this realm", "one of another realm", "Use an administrator of this realm or of master."];
+    Outranked => Rights ["rights of the account to change", "an administrator with every right that the account has", "one with fewer rights", "Ask an administrator with more rights, or take the roles from the account first."];
     BadDocument => Request ["document", "a document that this endpoint takes", "another one", "The answer's text names the place."];
     Conflict => Request ["name", "a name that is free", "one that is taken", "Choose another name, or change the existing one."];
 

@@ -20,6 +20,7 @@ pub(crate) mod credentials;
 pub(crate) mod cutoffs;
 pub(crate) mod events;
 pub(crate) mod failures;
+pub(crate) mod found;
 pub(crate) mod groups;
 pub(crate) mod keys;
 pub(crate) mod lineages;

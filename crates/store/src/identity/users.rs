@@ -35,9 +35,14 @@ statements! {
                    FROM users WHERE realm_id = $1 AND username = $2";
     BY_EMAIL = "SELECT id, username, email, version, enabled, not_before, service_account_client, doc \
                 FROM users WHERE realm_id = $1 AND email = $2 ORDER BY username LIMIT 1";
-    SEARCH = "SELECT id FROM users WHERE realm_id = $1 AND search LIKE $2 ESCAPE '!' AND service_account_client IS NULL \
-              ORDER BY username LIMIT $3 OFFSET $4";
-    COUNT = "SELECT COUNT(*) FROM users WHERE realm_id = $1 AND service_account_client IS NULL";
+    WINDOW_END = "SELECT username FROM users WHERE realm_id = $1 AND username > $2 ORDER BY username LIMIT 1 OFFSET $3";
+    FIND = "SELECT id, username, email, version, enabled, not_before, service_account_client, doc FROM users \
+            WHERE realm_id = $1 AND username > $2 AND username <= $3 AND search LIKE $4 ESCAPE '!' AND username LIKE $5 ESCAPE '!' \
+            AND COALESCE(email, '') LIKE $6 ESCAPE '!' AND ($7 = 1 OR service_account_client IS NULL) AND ($8 = 2 OR enabled = $8) \
+            ORDER BY username LIMIT $9 OFFSET $10";
+    COUNT = "SELECT COUNT(*) FROM users \
+             WHERE realm_id = $1 AND username > $2 AND username <= $3 AND search LIKE $4 ESCAPE '!' AND username LIKE $5 ESCAPE '!' \
+             AND COALESCE(email, '') LIKE $6 ESCAPE '!' AND ($7 = 1 OR service_account_client IS NULL) AND ($8 = 2 OR enabled = $8)";
     ROLES = "SELECT role_id FROM user_roles WHERE realm_id = $1 AND user_id = $2 ORDER BY ordinal, role_id";
     GROUPS = "SELECT group_id FROM user_groups WHERE realm_id = $1 AND user_id = $2 ORDER BY ordinal, group_id";
 }
@@ -146,12 +151,10 @@ pub(super) fn raise(realm: &RealmId, id: &UserId) -> Step {
     Step::new(Table::Users, Phase::Raise, &RAISE, params).key(id.as_str())
 }
 
-fn user(db: &dyn Source, realm: &RealmId, mut row: Row) -> Result<User, ReadError> {
-    let id: UserId = row.id(0)?;
-    let list = |sql| db.rows(sql, values![realm.as_str(), id.as_str()]);
-    let roles: Vec<RoleId> = list(&ROLES)?.into_iter().map(|mut row| row.id(0)).collect::<Result<_, _>>()?;
-    let groups: Vec<GroupId> = list(&GROUPS)?.into_iter().map(|mut row| row.id(0)).collect::<Result<_, _>>()?;
+/// The record without its roles and groups.
+pub(super) fn bare(mut row: Row) -> Result<User, ReadError> {
     Ok(User {
+        id: row.id(0)?,
         username: row.text(1)?,
         email: row.opt_text(2)?,
         version: row.int(3)?,
@@ -159,10 +162,17 @@ fn user(db: &dyn Source, realm: &RealmId, mut row: Row) -> Result<User, ReadErro
         not_before: row.int(5)?,
         service_account_client: row.opt_id(6)?,
         settings: row.json(7)?,
-        roles,
-        groups,
-        id,
+        roles: Vec::new(),
+        groups: Vec::new(),
     })
+}
+
+/// The record with its roles and groups.
+pub(super) fn whole(db: &dyn Source, realm: &RealmId, user: User) -> Result<User, ReadError> {
+    let list = |sql| db.rows(sql, values![realm.as_str(), user.id.as_str()]);
+    let roles: Vec<RoleId> = list(&ROLES)?.into_iter().map(|mut row| row.id(0)).collect::<Result<_, _>>()?;
+    let groups: Vec<GroupId> = list(&GROUPS)?.into_iter().map(|mut row| row.id(0)).collect::<Result<_, _>>()?;
+    Ok(User { roles, groups, ..user })
 }
 
 /// Which of a user's names is asked for.
@@ -179,7 +189,7 @@ pub(crate) fn one(db: &dyn Source, realm: &RealmId, by: By, name: &str) -> Resul
         By::Username => &BY_USERNAME,
         By::Email => &BY_EMAIL,
     };
-    db.row(sql, values![realm.as_str(), name])?.map(|row| user(db, realm, row)).transpose()
+    db.row(sql, values![realm.as_str(), name])?.map(|row| whole(db, realm, bare(row)?)).transpose()
 }
 
 /// Id and version of one user: whether what is known of it still holds.
@@ -201,31 +211,4 @@ pub(crate) fn version(
 pub(crate) enum Known {
     Id,
     ServiceAccountOf,
-}
-
-/// Users whose names contain `text` (service accounts left out), by username.
-pub(crate) fn search(
-    db: &dyn Source,
-    realm: &RealmId,
-    text: &str,
-    (first, max): (i64, i64),
-) -> Result<Vec<User>, ReadError> {
-    let mut pattern = String::from("%");
-    for c in text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    let rows = db.rows(&SEARCH, values![realm.as_str(), pattern, max, first])?;
-    let mut users = Vec::with_capacity(rows.len());
-    for mut row in rows {
-        users.extend(one(db, realm, By::Id, &row.text(0)?)?);
-    }
-    Ok(users)
-}
-
-pub(crate) fn count(db: &dyn Source, realm: &RealmId) -> Result<i64, ReadError> {
-    db.row(&COUNT, values![realm.as_str()])?.map_or(Ok(0), |row| row.int(0))
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 
 use portcullis_core::ids::{RoleId, SessionId, UserId};
+use portcullis_core::oauth::params::Params;
 use portcullis_core::plan::{Entity, Gate, Lane, LineageMove, LoginKey, Plan, Write};
 use portcullis_core::realm::RealmState;
+use portcullis_core::session_limits::Alive;
+use portcullis_core::user::search::{self, UserSearch};
 use portcullis_store::{ApplyError, Db, Page};
 
 use super::sample::{
@@ -67,7 +70,7 @@ pub(crate) async fn a_user_comes_back_whole(db: Db) {
     let secrets: Vec<&str> = credentials.iter().map(|c| c.secret_data.expose()).collect();
     assert_eq!(secrets, ["the-hash", "seed"]);
     assert_eq!(credentials[0].user_label.as_deref(), Some("mine"));
-    assert_eq!(db.users_count(&r).await.unwrap(), 2);
+    assert_eq!(db.count_users(&r, &UserSearch::default()).await.unwrap(), 2);
     assert!(db.user(&r, &"nobody".into()).await.unwrap().is_none());
 }
 
@@ -257,7 +260,9 @@ pub(crate) async fn users_are_found_by_what_administrators_type(db: Db) {
         ("%", 0, 10, vec!["u4"]),
         ("u3", 0, 10, vec![]),
     ] {
-        let users = db.search_users(&r, text, first, max).await.unwrap();
+        let pairs = vec![("search".to_owned(), format!("*{text}*"))];
+        let search = UserSearch::read(&Params::from_pairs(pairs)).unwrap();
+        let users = db.find_users(&r, &search, search::Page { first, max }).await.unwrap();
         let ids: Vec<&str> = users.iter().map(|u| u.id.as_str()).collect();
         assert_eq!(ids, found, "{text}");
     }
@@ -361,10 +366,21 @@ pub(crate) async fn members_are_listed_in_pages(db: Db) {
     assert!(none.is_empty());
     let none = db.users_with_attribute(&r, "phone", "3", all).await.unwrap();
     assert!(none.is_empty());
-    let sessions = db.user_sessions_with(&r, &"c1".into(), all).await.unwrap();
-    assert_eq!(sessions.len(), 1);
-    let sessions = db.user_sessions_with(&r, &"c2".into(), all).await.unwrap();
-    assert!(sessions.is_empty());
+    let (realm, session) = (realm("r"), db.user_session(&r, &"us1".into()).await.unwrap().unwrap());
+    let at = |offline, now| Alive::at(&realm, offline, now);
+    let last = session.started.max(session.last_seen);
+    for (client, alive, expected) in [
+        ("c1", at(session.offline, last), 1),
+        ("c1", at(!session.offline, last), 0),
+        ("c1", at(session.offline, last + 10 * 365 * 86_400), 0),
+        ("c2", at(session.offline, last), 0),
+    ] {
+        assert_eq!(alive.has(&session), expected == 1 || client == "c2", "{client} {alive:?}");
+        let sessions = db.user_sessions_with(&r, &client.into(), &alive, all).await.unwrap();
+        assert_eq!(sessions.len(), expected, "{client} {alive:?}");
+        let counted = db.user_session_counts(&r, vec![client.into(), "c3".into()], &alive).await.unwrap();
+        assert_eq!(counted, [i64::try_from(expected).unwrap(), 0], "{client} {alive:?}");
+    }
 }
 
 pub(crate) async fn a_user_that_was_read_before_is_never_an_old_one(db: Db) {

@@ -13,14 +13,14 @@ use crate::ground::{
 
 const NOBODY: &str = "11111111-1111-1111-1111-111111111111";
 
-async fn ask(server: &TestServer, token: &str, method: &str, path: &str) -> Result<Answer> {
+pub(crate) async fn ask(server: &TestServer, token: &str, method: &str, path: &str) -> Result<Answer> {
     let ask =
         Exchange::new(method, &format!("/admin/realms/{path}")).header("Authorization", &format!("Bearer {token}"));
     server.client()?.send(&ask).await
 }
 
 /// The administrative role of the realm's own for bob, and no other.
-async fn empower(server: &TestServer, role: Option<&str>) -> Result<()> {
+pub(crate) async fn empower(server: &TestServer, role: Option<&str>) -> Result<()> {
     let records = records(server, REALM).await?;
     let holder = records.client("realm-management").context("realm-management")?.id.clone();
     let role = role.map(|name| records.roles.named(Some(&holder), name).map(|role| role.id.clone()).context("no role"));

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod admin_sessions;
+mod admin_users;
 mod assertions;
 mod coded;
 mod codes;

@@ -68,7 +68,7 @@ impl Assembly<'_> {
                 Refusal::at(at, Reason::Unknown("client", client_id.clone()))
             })?),
         };
-        let created_timestamp = file.created.unwrap_or_else(|| self.now.millis());
+        let created_timestamp = file.created.unwrap_or(0);
         let credentials =
             file.credentials.into_iter().enumerate().map(|(i, credential)| self.credential(i, credential)).collect();
         Ok(NewUser {
