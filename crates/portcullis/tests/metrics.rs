@@ -93,6 +93,13 @@ fn lg_06_lg_08_metrics_have_a_listener_and_words_of_their_own() {
     let good = "grant_type=password&client_id=admin-cli&username=admin&password=a+long+passphrase";
     let answer = send(served.main, TOKEN, good);
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A logout is a cut-off, and the feed's place moves.
+    let placed = served.value("portcullis_feed_sequence{realm=\"master\"}");
+    let refresh = answer.split("\"refresh_token\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let bye = format!("client_id=admin-cli&refresh_token={refresh}");
+    let answer = send(served.main, "POST /realms/master/protocol/openid-connect/logout", &bye);
+    assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    assert!(served.value("portcullis_feed_sequence{realm=\"master\"}") > placed, "{}", served.page());
     send(served.main, TOKEN, "grant_type=password&client_id=admin-cli&username=canary&password=canary");
     send(served.main, "GET /realms/canary%22%7D/protocol/openid-connect/auth?client_id=canary", "");
     send(served.main, "CANARY /canary", "");
@@ -106,6 +113,8 @@ fn lg_06_lg_08_metrics_have_a_listener_and_words_of_their_own() {
         ("portcullis_refusals_total{endpoint=\"authorize\",class=\"absent\"}".to_owned(), 1),
         ("portcullis_password_checks_total{realm=\"master\",outcome=\"accepted\"}".to_owned(), 1),
         ("portcullis_password_checks_total{realm=\"master\",outcome=\"refused\"}".to_owned(), 1),
+        ("portcullis_logins_total{realm=\"master\",flow=\"password_grant\"}".to_owned(), 1),
+        ("portcullis_logins_total{realm=\"master\",flow=\"browser\"}".to_owned(), 0),
         ("portcullis_tokens_issued_total{realm=\"master\",grant=\"password\",algorithm=\"RS256\"}".to_owned(), 1),
     ] {
         assert_eq!(served.value(&series), value, "{series} in {}", served.page());

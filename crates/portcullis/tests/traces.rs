@@ -469,6 +469,7 @@ async fn an_api_behind_the_guard_has_spans_and_its_refusals_the_traces_number() 
     let addresses = demo::Addresses::on_ports(idp, app, api);
     let place = Place::Memory(data::passing_keys(&SystemEntropy));
     let (started, _) = demo::open(place, None, &addresses, true).await.unwrap();
+    let sources = started.sources();
     let (stop, stopped) = watch::channel(false);
     let serving = tokio::spawn(async move { demo::serve_all(&started, listeners, &addresses, stopped).await });
 
@@ -479,6 +480,19 @@ async fn an_api_behind_the_guard_has_spans_and_its_refusals_the_traces_number() 
     });
     let refused = refused.await.unwrap();
     assert_eq!(refused.status(), 401, "{}", refused.0);
+    // Its guard is seen, too, once it follows what ended.
+    let mut page = String::new();
+    while !page.contains("portcullis_guard_feed_state{state=\"following\"} 1\n") {
+        page = sources.text().await;
+        tokio::task::yield_now().await;
+    }
+    for line in [
+        "portcullis_guard_feed_state{state=\"stale\"} 0\n",
+        "portcullis_guard_feed_sequence 0\n",
+        "portcullis_guard_cutoffs 0\n",
+    ] {
+        assert!(page.contains(line), "{line:?} is not in {page}");
+    }
     stop.send_replace(true);
     serving.await.unwrap().unwrap();
     spans.exporter.run(stop.subscribe()).await;

@@ -18,6 +18,7 @@ use portcullis_store::ApplyError;
 
 use crate::pages::{ConsentPage, Text};
 use crate::state::Unavailable;
+use crate::watch::Entry;
 
 use super::address::{self, Point};
 use super::flows::{self, Closed, Flow};
@@ -128,6 +129,7 @@ async fn accept(cx: &Cx<'_>, mut flow: Flow, login: &LoginTab, proof: &Proof) ->
         Ok(approved) => approved,
         Err(over) => return Ok(over),
     };
+    cx.app.watch.figures.of(Some(cx.realm_name())).entered(Entry::Device);
     sso::set_cookies(cx, &mut jar, &session).map_err(|_| Unavailable)?;
     if proof.fresh {
         issue::set_login_cookies(cx, &mut jar, &session, &user, mark.as_ref());

@@ -28,6 +28,7 @@ use crate::authorize;
 use crate::respond::cookies::{self, Attributes};
 use crate::state::Unavailable;
 use crate::token::{Beside, FrontTokens};
+use crate::watch::Entry;
 
 use super::{Cx, address, counter, sso};
 
@@ -93,8 +94,18 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
         id_token: tokens.id.as_deref(),
         access: front.as_ref().zip(tokens.access.as_deref()).map(|(issue, token)| front::access(issue, token)),
     };
+    cx.app.watch.figures.of(Some(cx.realm_name())).entered(entry(&what.proof));
     let answer = response_mode::success(what.to, what.request.response_mode, success);
     Ok(Issued::Answer(authorize::respond_answer(cx, &answer)))
+}
+
+/// How the person of a browser's login was let in.
+fn entry(proof: &Proof) -> Entry {
+    match proof.fresh {
+        false => Entry::SingleSignOn,
+        true if factors::proven(&proof.notes).contains_key(factors::ONE_TIME_CODE) => Entry::BrowserCode,
+        true => Entry::Browser,
+    }
 }
 
 async fn user_of(cx: &Cx<'_>, what: &Issue<'_>) -> Result<Option<User>, Unavailable> {

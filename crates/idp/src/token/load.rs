@@ -22,7 +22,7 @@ use super::{Call, Progress};
 use crate::bearer::{self, Refused};
 use crate::login::{self, CodeVerdict, Shown, Verdict};
 use crate::state::{App, RealmView};
-use crate::watch::{Halt, Why};
+use crate::watch::{Entry, Halt, Why};
 
 /// Longer texts are no code of ours.
 const MAX_CODE: usize = 512;
@@ -254,7 +254,11 @@ impl Call<'_> {
         progress.accepted = Some(user.id.clone());
         let realm = &view.records.realm;
         let owes = required_action::first(&realm.settings, &user).is_some() || password::lacks_profile(realm, &user);
-        self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await
+        let settled = self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await;
+        if matches!(settled, Ok(Some(_))) {
+            self.app.watch.figures.of(Some(&realm.name)).entered(Entry::PasswordGrant);
+        }
+        settled
     }
 }
 

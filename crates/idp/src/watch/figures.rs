@@ -66,6 +66,39 @@ impl Login {
     }
 }
 
+/// How a person was let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// By a password on the login page.
+    Browser,
+    /// By a password and a one-time code there.
+    BrowserCode,
+    /// By the session of an earlier login.
+    SingleSignOn,
+    /// For a device that waits elsewhere (RFC 8628).
+    Device,
+    /// By the password grant (RFC 6749 §4.3).
+    PasswordGrant,
+}
+
+impl Entry {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Browser, Self::BrowserCode, Self::SingleSignOn, Self::Device, Self::PasswordGrant];
+
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Browser => "browser",
+            Self::BrowserCode => "browser_otp",
+            Self::SingleSignOn => "single_sign_on",
+            Self::Device => "device",
+            Self::PasswordGrant => "password_grant",
+        }
+    }
+}
+
 /// What guessing over many accounts set off (EN-13).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Alarm {
@@ -99,6 +132,7 @@ pub struct Block {
     tokens: [[AtomicU64; ALGORITHMS]; GRANTS],
     logins: [AtomicU64; Login::ALL.len()],
     alarms: [AtomicU64; Alarm::ALL.len()],
+    entries: [AtomicU64; Entry::ALL.len()],
 }
 
 fn zeros<const N: usize>() -> [AtomicU64; N] {
@@ -125,6 +159,7 @@ impl Default for Block {
             tokens: array::from_fn(|_| zeros()),
             logins: zeros(),
             alarms: zeros(),
+            entries: zeros(),
         }
     }
 }
@@ -170,6 +205,10 @@ impl Block {
         add(self.logins.get(login as usize), 1);
     }
 
+    pub(crate) fn entered(&self, entry: Entry) {
+        add(self.entries.get(entry as usize), 1);
+    }
+
     pub(crate) fn alarmed(&self, alarm: Alarm) {
         add(self.alarms.get(alarm as usize), 1);
     }
@@ -208,6 +247,12 @@ impl Block {
     #[must_use]
     pub fn logins(&self, login: Login) -> u64 {
         read(self.logins.get(login as usize))
+    }
+
+    /// People let in.
+    #[must_use]
+    pub fn entries(&self, entry: Entry) -> u64 {
+        read(self.entries.get(entry as usize))
     }
 
     /// Alarms of guessing.
@@ -274,6 +319,9 @@ mod tests {
         }
         for (at, login) in Login::ALL.into_iter().enumerate() {
             assert_eq!(login as usize, at);
+        }
+        for (at, entry) in Entry::ALL.into_iter().enumerate() {
+            assert_eq!(entry as usize, at);
         }
         for (at, alarm) in Alarm::ALL.into_iter().enumerate() {
             assert_eq!(alarm as usize, at);

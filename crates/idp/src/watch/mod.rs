@@ -24,7 +24,7 @@ use portcullis_core::refusal::{Record, RefusalSink};
 
 pub use endpoint::Endpoint;
 pub(crate) use figures::Kind;
-pub use figures::{Alarm, BOUNDS, Block, Figures, Login, METHOD_WORDS, STATUS_WORDS};
+pub use figures::{Alarm, BOUNDS, Block, Entry, Figures, Login, METHOD_WORDS, STATUS_WORDS};
 pub(crate) use halt::Halt;
 pub(crate) use layer::WatchLayer;
 pub(crate) use span::{tell, tell_client, trace_id};

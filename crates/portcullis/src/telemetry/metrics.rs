@@ -2,6 +2,8 @@
 //!
 //! Every label is a word of a closed list; a realm is one only where the configuration names it (LG-06).
 
+mod feeds;
+
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,7 +17,7 @@ use portcullis_core::oauth::token::GrantType;
 use portcullis_core::refusal::Class;
 use portcullis_guard::RevocationFeed;
 use portcullis_idp::Idp;
-use portcullis_idp::watch::{Alarm, BOUNDS, Block, Endpoint, Figures, Login, METHOD_WORDS, STATUS_WORDS};
+use portcullis_idp::watch::{Alarm, BOUNDS, Block, Endpoint, Entry, Figures, Login, METHOD_WORDS, STATUS_WORDS};
 use portcullis_jose::Algorithm;
 use portcullis_store::{Db, Kind, MemoryEphemeral};
 
@@ -43,6 +45,11 @@ pub const FAMILIES: &[Family] = &[
         "counter",
         "Times that an address, or a whole realm, had too many wrong passwords over many accounts within ten minutes.",
     ),
+    Family(
+        "portcullis_logins_total",
+        "counter",
+        "People let in, by flow: browser, browser_otp (with a one-time code), single_sign_on, device, password_grant.",
+    ),
     Family("portcullis_tokens_issued_total", "counter", "Access tokens given, by grant and signature algorithm."),
     Family(
         "portcullis_password_hashes_total",
@@ -66,6 +73,44 @@ pub const FAMILIES: &[Family] = &[
     Family("portcullis_store_rows_total", "counter", "Rows changed."),
     Family("portcullis_store_waiting", "gauge", "Plans waiting now, by lane."),
     Family("portcullis_ephemeral_values", "gauge", "Short-lived values held now, by kind."),
+    Family("portcullis_feed_streams", "gauge", "Readers of the revocation feed connected now."),
+    Family("portcullis_feed_streams_total", "counter", "Readers of the revocation feed, by what became of them."),
+    Family(
+        "portcullis_feed_frames_total",
+        "counter",
+        "Events of the revocation feed signed, heartbeats and pages of snapshots included.",
+    ),
+    Family("portcullis_feed_cuts_total", "counter", "Cut-offs sent in events of the revocation feed."),
+    Family("portcullis_feed_epoch", "gauge", "Epoch of a realm's cut-offs, for the realms of `metrics.realms`."),
+    Family(
+        "portcullis_feed_sequence",
+        "gauge",
+        "Latest sequence of a realm's cut-offs, for the realms of `metrics.realms`.",
+    ),
+    Family(
+        "portcullis_introspections_total",
+        "counter",
+        "Tokens introspected, by whether the document was made before.",
+    ),
+    Family(
+        "portcullis_guard_feed_state",
+        "gauge",
+        "How a guard in this process follows its feed: 1 for starting, following, stale or full.",
+    ),
+    Family("portcullis_guard_feed_epoch", "gauge", "Epoch up to which that guard knows what ended."),
+    Family("portcullis_guard_feed_sequence", "gauge", "Sequence up to which that guard knows what ended."),
+    Family("portcullis_guard_feed_connections_total", "counter", "Connections that guard opened to its feed."),
+    Family(
+        "portcullis_guard_feed_frames_total",
+        "counter",
+        "Events that reached that guard, by whether they were taken.",
+    ),
+    Family(
+        "portcullis_guard_refused_total",
+        "counter",
+        "Tokens that guard refused because they ended, or because the feed was stale.",
+    ),
+    Family("portcullis_guard_cutoffs", "gauge", "Cut-offs that guard holds."),
     Family("portcullis_sweeps_total", "counter", "Sweeps of expired rows, by how they ended."),
     Family("portcullis_connections_total", "counter", "Connections accepted on all listeners."),
     Family("portcullis_connections", "gauge", "Connections open now on all listeners."),
@@ -138,7 +183,7 @@ pub fn router(sources: Sources) -> Router {
 }
 
 async fn page(State(sources): State<Arc<Sources>>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sources.text()).into_response()
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], sources.text().await).into_response()
 }
 
 /// One page under construction.
@@ -169,6 +214,14 @@ impl Page {
         self.line(name, &[], value);
     }
 
+    /// A family without a line where there is no value.
+    fn some(&mut self, name: &str, value: Option<impl std::fmt::Display>) {
+        self.family(name);
+        if let Some(value) = value {
+            self.line(name, &[], value);
+        }
+    }
+
     /// A family with a line per word of a closed list.
     fn many(&mut self, name: &str, label: &str, values: &[(&str, u64)]) {
         self.family(name);
@@ -185,10 +238,13 @@ fn read(counter: &AtomicU64) -> u64 {
 impl Sources {
     /// The page.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub async fn text(&self) -> String {
+        let cursors = self.cursors().await;
         let mut page = Page(String::with_capacity(16 * 1024));
         requests(&mut page, &self.figures);
         self.rooms(&mut page);
+        self.sent(&mut page, &cursors);
+        self.followed(&mut page);
         self.machine(&mut page);
         page.0
     }
@@ -289,6 +345,13 @@ fn requests(page: &mut Page, figures: &Figures) {
     for (realm, block) in &blocks {
         for alarm in Alarm::ALL {
             page.line(name, &[("realm", *realm), ("kind", alarm.name())], block.alarms(alarm));
+        }
+    }
+    let name = "portcullis_logins_total";
+    page.family(name);
+    for (realm, block) in &blocks {
+        for entry in Entry::ALL {
+            page.line(name, &[("realm", *realm), ("flow", entry.name())], block.entries(entry));
         }
     }
     tokens(page, &blocks);

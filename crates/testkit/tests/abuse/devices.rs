@@ -1,18 +1,20 @@
 //! PC: device codes and user codes (RFC 8628 §3, §5).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use portcullis_idp::watch::Entry;
 use portcullis_testkit::golden::Page;
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::rp::RelyingParty;
-use portcullis_testkit::server::TestServer;
+use portcullis_testkit::server::{Options, TestServer};
 use serde_json::Value;
 
 use crate::forge::claims;
 use crate::ground::{
-    House, REALM, TWIN, Tokens, edit_client, edit_realm, edit_user, fault, open, open_both, party, realm_id, refresh,
-    refused, registration, stored_user, tokens, userinfo,
+    House, REALM, TWIN, Tokens, edit_client, edit_realm, edit_user, fault, furnish, open, open_both, party, realm_id,
+    refresh, refused, registration, stored_user, tokens, userinfo,
 };
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -148,6 +150,20 @@ async fn pc_18_polling_before_after_and_too_fast() -> Result<()> {
             works(&server, &device).await?;
         }
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_approval_counts_as_a_login_for_a_device() -> Result<()> {
+    let options = Options::default();
+    let figures = Arc::clone(&options.watch.figures);
+    let server = TestServer::with(options).await?;
+    furnish(&server, House::Strict).await?;
+    let (device, _) = approved(&server, "tv").await?;
+    works(&server, &device).await?;
+    let counted = Entry::ALL.map(|entry| figures.blocks().map(|(_, block)| block.entries(entry)).sum::<u64>());
+    assert_eq!(counted[Entry::Device as usize], 1, "{counted:?}");
+    assert_eq!(counted.iter().sum::<u64>(), 1, "{counted:?}");
     Ok(())
 }
 

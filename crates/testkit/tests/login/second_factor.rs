@@ -1,10 +1,13 @@
 //! Second factors: one-time codes on the page and at the password grant (group MF).
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, Result};
 use portcullis_core::login::factors;
 use portcullis_core::login::one_time_code::Generator;
 use portcullis_core::plan::Write;
 use portcullis_core::user::Credential;
+use portcullis_idp::watch::Entry;
 use portcullis_testkit::golden::Page;
 use portcullis_testkit::http1::{Answer, Connection, Exchange};
 use portcullis_testkit::server::{Cluster, Options};
@@ -181,6 +184,27 @@ async fn mf_02_the_password_grant_asks_for_the_code() -> Result<()> {
     let (first, second) = (code(&stage, "olga-1", 0).await?, code(&stage, "olga-2", 0).await?);
     assert_eq!(grant(&base, "olga", &[("totp", &second)]).await?.status, 401);
     assert_eq!(grant(&base, "olga", &[("totp", &first)]).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn logins_are_counted_by_their_flow() -> Result<()> {
+    let options = Options::default();
+    let figures = Arc::clone(&options.watch.figures);
+    let stage = Stage::with(false, options, &people()).await?;
+    let mut browser = stage.browser()?;
+    assert!(!is_code(&browser.login("alice", "wrong").await?));
+    assert!(is_code(&browser.login("alice", "alice-password").await?));
+    assert!(is_code(&browser.ask(&[]).await?));
+    let (mut browser, page) = half(&stage, "otto").await?;
+    let right = code(&stage, "otto-1", 0).await?;
+    assert!(is_code(&show(&mut browser, &page, &[("otp", &right)]).await?));
+    assert_eq!(grant(&stage.server.base, "otto", &[]).await?.status, 401);
+    assert_eq!(grant(&stage.server.base, "alice", &[]).await?.status, 200);
+    let counted = |entry| figures.blocks().map(|(_, block)| block.entries(entry)).sum::<u64>();
+    let words = ["browser", "browser_otp", "single_sign_on", "device", "password_grant"];
+    let counted: Vec<_> = Entry::ALL.into_iter().map(|entry| (entry.name(), counted(entry))).collect();
+    assert_eq!(counted, words.into_iter().zip([1, 1, 1, 0, 1]).collect::<Vec<_>>());
     Ok(())
 }
 
