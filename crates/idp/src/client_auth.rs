@@ -5,6 +5,7 @@
 //! endpoint gets the client before that, so no code or refresh token is touched by an assertion that was used before (TE-07).
 
 mod guesses;
+mod posted;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -17,6 +18,7 @@ use portcullis_store::ApplyError;
 
 use self::guesses::Guesser;
 pub(crate) use self::guesses::Guesses;
+pub(crate) use self::posted::{Manners, Posted};
 use crate::state::{App, RealmView};
 
 /// A request that names its client.

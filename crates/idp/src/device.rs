@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, RETRY_AFTER};
 use http::{HeaderValue, Method, StatusCode};
 use portcullis_core::oauth::authorize::AuthorizeRequest;
 use portcullis_core::oauth::device::{self as law, BadUserCode, Begun};
@@ -32,7 +32,6 @@ use crate::token;
 use crate::watch::{self, Halt};
 
 const METHODS: &str = "POST, OPTIONS";
-const EXPOSED: &str = "Access-Control-Allow-Methods";
 
 /// User codes are short: another one is tried when one is taken.
 const TRIES: usize = 5;
@@ -68,7 +67,7 @@ pub(crate) async fn authorization(
 async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let records = &cx.view.records;
     if let Some(reason) = token::closed(cx.view, &cx.peer) {
-        return Ok(refused(cx, &reason, &Allowed::Any));
+        return Ok(respond::refused(cx.headers, &reason, &Allowed::Any));
     }
     let issuer = cx.issuer();
     let asking = Asking { headers: cx.headers, params: &visit.form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
@@ -76,25 +75,25 @@ async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let asked = match law::open(records, &proven, &visit.form) {
         Ok(asked) => asked,
         Err(refusal) => {
-            let mut response = refused(cx, &refusal.reason, &token::readers(cx.view, &refusal));
+            let mut response = respond::refused(cx.headers, &refusal.reason, &token::readers(cx.view, &refusal));
             watch::client(&mut response, || watch::named_client(cx.headers, &visit.form));
             return Ok(response);
         }
     };
     let allowed = Allowed::of(asked.client.client());
     if !REQUESTS.take(cx.app, &records.realm.id, &rate::place(&cx.peer.ip), cx.now).await? {
-        return Ok(refused(cx, &Reason::TooManyRequests, &allowed));
+        return Ok(respond::refused(cx.headers, &Reason::TooManyRequests, &allowed));
     }
     for _ in 0..TRIES {
         let begun = law::begin(&cx.context(&issuer), &asked);
         match cx.app.db.apply(begun.plan.clone()).await {
             Ok(()) => {
                 let mut response = told(cx, &begun);
-                cors::add(&mut response, cx.headers, &allowed, Some(EXPOSED));
+                cors::add(&mut response, cx.headers, &allowed, Some(cors::EXPOSED));
                 return Ok(response);
             }
             Err(ApplyError::Gate(Gate::Taken(Entity::UserCode))) => {}
-            Err(ApplyError::Gate(_)) => return Ok(refused(cx, &Reason::UnknownClient, &Allowed::Any)),
+            Err(ApplyError::Gate(_)) => return Ok(respond::refused(cx.headers, &Reason::UnknownClient, &Allowed::Any)),
             Err(_) => return Err(Unavailable),
         }
     }
@@ -115,18 +114,6 @@ fn told(cx: &Cx<'_>, begun: &Begun) -> Response {
     });
     let mut response = respond::json(StatusCode::OK, &body);
     response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
-    response
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
-    if *reason == Reason::Unavailable {
-        return respond::unavailable();
-    }
-    let mut response = respond::oauth_error(reason);
-    response.headers_mut().remove(CACHE_CONTROL);
-    response.headers_mut().remove(PRAGMA);
-    cors::add(&mut response, cx.headers, allowed, Some(EXPOSED));
     response
 }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use portcullis_core::claims::Facts;
 use portcullis_core::claims::tokens::{self, Introspected, IntrospectionPayload, Stamp};
 use portcullis_core::client::Client;
@@ -29,52 +29,29 @@ pub use self::remembered::IntrospectionFigures;
 pub(crate) use self::remembered::Remembered;
 use self::remembered::{Disclosed, Document, Of, Until};
 use crate::bearer::{self, Refused};
-use crate::client_auth::{self, Asking, Marked};
-use crate::extract::{self, Arrival};
+use crate::client_auth::{Manners, Posted};
 use crate::respond;
 use crate::state::{App, RealmView, Unavailable};
 use crate::token;
 use crate::watch::{self, Halt, Why};
 
+const MANNERS: Manners =
+    Manners { options: |_| respond::options(), refused: |_, reason| respond::uncached_error(reason) };
+
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let arrival = match Arrival::read(&app, &realm, request).await {
-        Ok(arrival) => arrival,
-        Err(turned) => return turned.into(),
+    let posted = match Posted::read(&app, &realm, request, &MANNERS).await {
+        Ok(posted) => posted,
+        Err(answer) => return answer,
     };
-    let base = arrival.base(&app);
-    let Arrival { parts, body, peer, view } = arrival;
-    match parts.method {
-        Method::OPTIONS => return options(),
-        Method::POST => {}
-        _ => return respond::wrong_method(),
-    }
-    if let Some(reason) = token::closed(&view, &peer) {
-        return refused(&reason);
-    }
-    let Ok(params) = extract::form(&parts.headers, &body) else { return refused(&Reason::InvalidRequest) };
-    let (issuer, now) = (base.issuer(&realm), app.now());
-    let asking = Asking { headers: &parts.headers, params: &params, issuer: &issuer, now, ip: &peer.ip };
-    let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
-    let asked = match law::open(&view.records, &proven, &params, &accepted(&parts.headers)) {
+    let (view, proven) = (&posted.view, posted.client(&app).await);
+    let asked = match law::open(&view.records, &proven, &posted.params, &accepted(&posted.headers)) {
         Ok(asked) => asked,
-        Err(reason) => {
-            let mut response = refused(&reason);
-            watch::client(&mut response, || watch::named_client(&parts.headers, &params));
-            return response;
-        }
+        Err(reason) => return posted.named(respond::uncached_error(&reason)),
     };
-    let cx = Context {
-        now,
-        records: &view.records,
-        base: &base.url,
-        issuer: &issuer,
-        ip: &peer.ip,
-        entropy: &*app.entropy,
-        resources: &[],
-    };
-    match answer(&app, &view, &cx, &asked).await {
-        Ok(told) => written(&app, &view, &cx, &asked, told).await,
+    let cx = posted.context(&app);
+    match answer(&app, view, &cx, &asked).await {
+        Ok(told) => written(&app, view, &cx, &asked, told).await,
         Err(Unavailable) => respond::unavailable(),
     }
 }
@@ -96,24 +73,6 @@ async fn written(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_
     if let Some(why) = why {
         watch::mark(&mut response, why.of_client(Some(&asked.caller.client_id)));
     }
-    response
-}
-
-/// No browser calls this endpoint: `OPTIONS` says what there is, and nothing about origins (Keycloak 26.4).
-fn options() -> Response {
-    let mut response = respond::empty(StatusCode::OK);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, OPTIONS"));
-    response
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn refused(reason: &Reason) -> Response {
-    if *reason == Reason::Unavailable {
-        return respond::unavailable();
-    }
-    let mut response = respond::oauth_error(reason);
-    response.headers_mut().remove(CACHE_CONTROL);
-    response.headers_mut().remove(PRAGMA);
     response
 }
 

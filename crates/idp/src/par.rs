@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ALLOW, CACHE_CONTROL, PRAGMA};
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::par::{self as law, Handle};
 use portcullis_core::oauth::params::Params;
@@ -25,31 +24,22 @@ use crate::state::{App, Unavailable};
 use crate::token;
 use crate::watch;
 
-const EXPOSED: &str = "Access-Control-Allow-Methods";
-
 /// DS-17: rows that one place may fill in the name of public clients; others are known by their secret.
 const REQUESTS: Rate = Rate { name: "pushed-request", most: 120, window: rate::WINDOW };
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
     Visit::answered(&app, &realm, request, async |cx: &Cx<'_>, visit: &Visit| match visit.method {
-        Method::OPTIONS => Ok(options()),
+        Method::OPTIONS => Ok(respond::options()),
         Method::POST => push(cx, &visit.form).await,
         _ => Ok(respond::wrong_method()),
     })
     .await
 }
 
-/// Keycloak 26.4 has no preflight here.
-fn options() -> Response {
-    let mut response = respond::empty(StatusCode::OK);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, OPTIONS"));
-    response
-}
-
 async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
     if let Some(reason) = token::closed(cx.view, &cx.peer) {
-        return Ok(refused(cx, &reason, &Allowed::Any));
+        return Ok(respond::refused(cx.headers, &reason, &Allowed::Any));
     }
     let (records, issuer) = (&cx.view.records, cx.issuer());
     let asking = Asking { headers: cx.headers, params: form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
@@ -57,7 +47,7 @@ async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
     let accepted = match law::open(records, &cx.base.url, &proven, form) {
         Ok(accepted) => accepted,
         Err(refusal) => {
-            let mut response = refused(cx, &refusal.reason, &token::readers(cx.view, &refusal));
+            let mut response = respond::refused(cx.headers, &refusal.reason, &token::readers(cx.view, &refusal));
             watch::client(&mut response, || watch::named_client(cx.headers, form));
             return Ok(response);
         }
@@ -66,31 +56,21 @@ async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
     let allowed = Allowed::of(client);
     let place = rate::place(&cx.peer.ip);
     if client.is_public() && !REQUESTS.take(cx.app, &records.realm.id, &place, cx.now).await? {
-        return Ok(refused(cx, &Reason::TooManyRequests, &allowed));
+        return Ok(respond::refused(cx.headers, &Reason::TooManyRequests, &allowed));
     }
     let pushed = law::push(&cx.context(&issuer), &accepted);
     match cx.app.db.apply(pushed.plan).await {
         Ok(()) => {}
         // The client was removed meanwhile.
-        Err(ApplyError::Gate(_)) => return Ok(refused(cx, &Reason::PushUnauthenticated, &Allowed::Any)),
+        Err(ApplyError::Gate(_)) => {
+            return Ok(respond::refused(cx.headers, &Reason::PushUnauthenticated, &Allowed::Any));
+        }
         Err(_) => return Err(Unavailable),
     }
     let body = json!({ "request_uri": pushed.request_uri, "expires_in": pushed.expires_in });
     let mut response = respond::json(StatusCode::CREATED, &body);
-    cors::add(&mut response, cx.headers, &allowed, Some(EXPOSED));
+    cors::add(&mut response, cx.headers, &allowed, Some(cors::EXPOSED));
     Ok(response)
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn refused(cx: &Cx<'_>, reason: &Reason, allowed: &Allowed) -> Response {
-    if *reason == Reason::Unavailable {
-        return respond::unavailable();
-    }
-    let mut response = respond::oauth_error(reason);
-    response.headers_mut().remove(CACHE_CONTROL);
-    response.headers_mut().remove(PRAGMA);
-    cors::add(&mut response, cx.headers, allowed, Some(EXPOSED));
-    response
 }
 
 /// A browser comes with a handle: its request is judged again and a login begins. Until one of them is over, others may begin (P-06).

@@ -9,15 +9,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, PRAGMA};
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::revoke::{self as law, Asked, Loaded, Token};
 use portcullis_core::oauth::token::Context;
 
 use crate::bearer;
-use crate::client_auth::{self, Asking, Marked};
-use crate::extract::{self, Arrival};
+use crate::client_auth::{Manners, Posted};
 use crate::pages::security::Policy;
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
@@ -27,53 +25,30 @@ use crate::token;
 use crate::watch;
 
 const METHODS: &str = "POST, OPTIONS";
-const EXPOSED: &str = "Access-Control-Allow-Methods";
+
+const MANNERS: Manners = Manners {
+    options: |headers| cors::preflight(headers, METHODS),
+    refused: |headers, reason| respond::refused(headers, reason, &Allowed::Any),
+};
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    let arrival = match Arrival::read(&app, &realm, request).await {
-        Ok(arrival) => arrival,
-        Err(turned) => return turned.into(),
+    let posted = match Posted::read(&app, &realm, request, &MANNERS).await {
+        Ok(posted) => posted,
+        Err(answer) => return answer,
     };
-    let base = arrival.base(&app);
-    let Arrival { parts, body, peer, view } = arrival;
-    let headers = &parts.headers;
-    match parts.method {
-        Method::OPTIONS => return cors::preflight(headers, METHODS),
-        Method::POST => {}
-        _ => return respond::wrong_method(),
-    }
-    if let Some(reason) = token::closed(&view, &peer) {
-        return refused(headers, &reason, &Allowed::Any);
-    }
-    let Ok(params) = extract::form(headers, &body) else {
-        return refused(headers, &Reason::InvalidRequest, &Allowed::Any);
-    };
-    let (issuer, now) = (base.issuer(&realm), app.now());
-    let asking = Asking { headers, params: &params, issuer: &issuer, now, ip: &peer.ip };
-    let proven = client_auth::authenticate(&app, &view, asking, &mut Marked::default()).await;
-    let asked = match law::open(&view.records, &proven, &params) {
+    let (view, headers, proven) = (&posted.view, &posted.headers, posted.client(&app).await);
+    let asked = match law::open(&view.records, &proven, &posted.params) {
         Ok(asked) => asked,
         Err(refusal) => {
-            let mut response = refused(headers, &refusal.reason, &token::readers(&view, &refusal));
-            watch::client(&mut response, || watch::named_client(headers, &params));
-            return response;
+            return posted.named(respond::refused(headers, &refusal.reason, &token::readers(view, &refusal)));
         }
     };
-    let cx = Context {
-        now,
-        records: &view.records,
-        base: &base.url,
-        issuer: &issuer,
-        ip: &peer.ip,
-        entropy: &*app.entropy,
-        resources: &[],
-    };
     let allowed = Allowed::of(asked.client);
-    match revoke(&app, &view, &cx, &asked).await {
-        Ok(()) => done(&app, &view, headers, &allowed),
+    match revoke(&app, view, &posted.context(&app), &asked).await {
+        Ok(()) => done(&app, view, headers, &allowed),
         Err(reason) => {
-            let mut response = refused(headers, &reason, &allowed);
+            let mut response = respond::refused(headers, &reason, &allowed);
             watch::client(&mut response, || Some(asked.client.client_id.clone()));
             response
         }
@@ -84,21 +59,7 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 fn done(app: &App, view: &RealmView, request: &HeaderMap, allowed: &Allowed) -> Response {
     let mut response = Response::new(Body::empty());
     Surroundings::of(app, view, []).shield(response.headers_mut(), &Policy::page(view.is_strict()));
-    cors::add(&mut response, request, allowed, Some(EXPOSED));
-    response
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn refused(request: &HeaderMap, reason: &Reason, allowed: &Allowed) -> Response {
-    let mut response = if *reason == Reason::Unavailable {
-        respond::unavailable()
-    } else {
-        let mut response = respond::oauth_error(reason);
-        response.headers_mut().remove(CACHE_CONTROL);
-        response.headers_mut().remove(PRAGMA);
-        response
-    };
-    cors::add(&mut response, request, allowed, Some(EXPOSED));
+    cors::add(&mut response, request, allowed, Some(cors::EXPOSED));
     response
 }
 

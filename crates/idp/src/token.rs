@@ -33,7 +33,6 @@ use crate::state::{App, RealmView};
 use crate::watch::{self, Why};
 
 const METHODS: &str = "POST, OPTIONS";
-const EXPOSED: &str = "Access-Control-Allow-Methods";
 
 /// First try and two more after lost gates; then the request ends with 503.
 const ATTEMPTS: usize = 3;
@@ -94,9 +93,8 @@ pub(crate) fn readers(view: &RealmView, refusal: &Refusal) -> Allowed {
 }
 
 fn refused(headers: &HeaderMap, reason: &Reason, allowed: &Allowed) -> Response {
-    let mut response =
-        if *reason == Reason::Unavailable { respond::unavailable() } else { respond::oauth_error(reason) };
-    cors::add(&mut response, headers, allowed, Some(EXPOSED));
+    let mut response = respond::oauth_error(reason);
+    cors::add(&mut response, headers, allowed, Some(cors::EXPOSED));
     response
 }
 
@@ -206,7 +204,7 @@ impl Call<'_> {
             Ok(Some(json)) => {
                 let mut response = respond::raw_json(StatusCode::OK, json);
                 respond::no_store(response.headers_mut());
-                cors::add(&mut response, &self.parts.headers, &allowed, Some(EXPOSED));
+                cors::add(&mut response, &self.parts.headers, &allowed, Some(cors::EXPOSED));
                 Tried::Done(response)
             }
             Ok(None) => Tried::Again,

@@ -21,7 +21,6 @@ use crate::state::{App, RealmView};
 use crate::watch::{self, Halt, Why};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
-const EXPOSED: &str = "Access-Control-Allow-Methods";
 const EXPOSED_ERROR: &str = "Access-Control-Allow-Methods, WWW-Authenticate";
 /// RFC 9449 §7.1, in Keycloak's order.
 const DPOP_ALGORITHMS: &str = "PS384 RS384 EdDSA ES384 ES256 RS256 ES512 PS256 PS512 RS512";
@@ -131,7 +130,7 @@ async fn answer(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMap, 
     }
     let Some(mut response) = claims(app, view, issuer, &principal).await else { return respond::unavailable() };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    cors::add(&mut response, headers, &allowed, Some(EXPOSED));
+    cors::add(&mut response, headers, &allowed, Some(cors::EXPOSED));
     response
 }
 

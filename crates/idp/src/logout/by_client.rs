@@ -13,7 +13,7 @@ use crate::client_auth::{self, Asking, Marked};
 use crate::login::{Cx, Visit};
 use crate::pages::security::Policy;
 use crate::respond::html::Surroundings;
-use crate::respond::{self, Shield, cors};
+use crate::respond::{self, cors};
 use crate::state::Unavailable;
 use crate::watch;
 
@@ -25,7 +25,7 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
         Ok(client) => client.client(),
         Err(Reason::Unavailable) => return Err(Unavailable),
         Err(reason) => {
-            let mut response = json_error(&reason);
+            let mut response = respond::uncached_error(&reason);
             watch::client(&mut response, || watch::named_client(&visit.headers, &visit.form));
             return Ok(response);
         }
@@ -40,7 +40,7 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
     };
     let mut response = match refusal {
         Some(reason) => {
-            let mut response = json_error(&reason);
+            let mut response = respond::uncached_error(&reason);
             watch::client(&mut response, || Some(client.client_id.clone()));
             response
         }
@@ -54,15 +54,6 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
             response
         }
     };
-    cors::add(&mut response, &visit.headers, &cors::Allowed::of(client), Some("Access-Control-Allow-Methods"));
+    cors::add(&mut response, &visit.headers, &cors::Allowed::of(client), Some(cors::EXPOSED));
     Ok(response)
-}
-
-/// Keycloak 26.4 says nothing about caching here.
-fn json_error(reason: &Reason) -> Response {
-    let mut response = respond::oauth_error(reason);
-    response.headers_mut().remove(CACHE_CONTROL);
-    response.headers_mut().remove(http::header::PRAGMA);
-    respond::shield(response.headers_mut(), Shield::Api);
-    response
 }

@@ -10,6 +10,9 @@ use portcullis_core::client::Client;
 
 use super::empty;
 
+/// What most answers expose.
+pub(crate) const EXPOSED: &str = "Access-Control-Allow-Methods";
+
 /// Which origins may read an answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Allowed {

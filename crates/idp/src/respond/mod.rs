@@ -8,11 +8,12 @@ pub(crate) mod html;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use portcullis_core::oauth::error::Reason;
 use serde::Serialize;
 
+use self::cors::Allowed;
 use crate::rate;
 use crate::watch::{self, Halt};
 
@@ -94,6 +95,31 @@ pub(crate) fn oauth_error(reason: &Reason) -> Response {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     watch::mark(&mut response, reason);
+    response
+}
+
+/// The same without a word about caching, as Keycloak 26.4 answers at endpoints of clients other than the token endpoint. That the
+/// server is busy is not kept.
+pub(crate) fn uncached_error(reason: &Reason) -> Response {
+    let mut response = oauth_error(reason);
+    if *reason != Reason::Unavailable {
+        response.headers_mut().remove(CACHE_CONTROL);
+        response.headers_mut().remove(PRAGMA);
+    }
+    response
+}
+
+/// The same for whoever may read it from another origin.
+pub(crate) fn refused(request: &HeaderMap, reason: &Reason, allowed: &Allowed) -> Response {
+    let mut response = uncached_error(reason);
+    cors::add(&mut response, request, allowed, Some(cors::EXPOSED));
+    response
+}
+
+/// `OPTIONS` where no browser calls: says what there is, and nothing about origins (Keycloak 26.4).
+pub(crate) fn options() -> Response {
+    let mut response = empty(StatusCode::OK);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, OPTIONS"));
     response
 }
 
