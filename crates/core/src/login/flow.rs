@@ -3,10 +3,17 @@
 //! The browser's id stands in a signed cookie, the tab's id in the address; both are needed (AZ-24). Every page carries a
 //! session code of its own, of which only the latest is taken (SE-04). What a tab asked for stays here and is never
 //! read back from the page.
+//!
+//! **Owns** tabs and how far each is, the browser that lists them ([`Browser`]), what it keeps to begin again ([`Restart`]). **Does not
+//! own** which step comes next ([`super::next`]), where values live (idp).
+//! **Flow** a request makes a [`Tab`] -> its [`Stage`] is consumed step by step -> the login ends, or [`Restart`] begins it again.
+
+mod browser;
+mod restart;
 
 use std::collections::BTreeMap;
 
-use portcullis_jose::digest::{base64url_encode, constant_time_eq, hmac_sha256, sha256};
+use portcullis_jose::digest::{base64url_encode, constant_time_eq, sha256};
 use serde::{Deserialize, Serialize};
 
 use super::factors;
@@ -15,70 +22,11 @@ use crate::ids::{ClientScopeId, ClientUuid, SessionId, UserId};
 use crate::oauth::authorize::AuthorizeRequest;
 use crate::secret::Secret;
 
+pub use browser::{Browser, MAX_TABS, browser_cookie, new_browser_id, read_browser_cookie};
+pub use restart::Restart;
+
 /// Format number of [`Browser`] and [`Tab`]; another one starts the flow over.
 pub const FLOW_FORMAT: u32 = 1;
-
-/// Most tabs of one browser; the oldest is dropped for a new one (SE-12, DS-16).
-pub const MAX_TABS: usize = 20;
-
-/// The tabs of one browser, oldest first.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Browser {
-    /// [`FLOW_FORMAT`].
-    pub format: u32,
-    /// Seconds.
-    pub expires_at: i64,
-    /// Ids of its tabs.
-    pub tabs: Vec<String>,
-}
-
-impl Browser {
-    /// Without tabs.
-    #[must_use]
-    pub fn new(expires_at: i64) -> Self {
-        Self { format: FLOW_FORMAT, expires_at, tabs: Vec::new() }
-    }
-
-    /// Adds a tab and returns those that had to go.
-    pub fn add(&mut self, tab: &str, expires_at: i64) -> Vec<String> {
-        self.expires_at = self.expires_at.max(expires_at);
-        self.tabs.retain(|t| t != tab);
-        self.tabs.push(tab.to_owned());
-        let surplus = self.tabs.len().saturating_sub(MAX_TABS);
-        self.tabs.drain(..surplus).collect()
-    }
-
-    /// Forgets a tab; whether none is left.
-    pub fn remove(&mut self, tab: &str) -> bool {
-        self.tabs.retain(|t| t != tab);
-        self.tabs.is_empty()
-    }
-}
-
-/// The id of a browser's flows: 128 random bits, as Keycloak prints them.
-#[must_use]
-pub fn new_browser_id(entropy: &dyn Entropy) -> String {
-    entropy::uuid(entropy)
-}
-
-/// The value of `AUTH_SESSION_ID`: base64url of `id.mac` (Keycloak 26.4 signs it likewise).
-#[must_use]
-pub fn browser_cookie(id: &str, key: &[u8]) -> String {
-    base64url_encode(format!("{id}.{}", mac(id, key)).as_bytes())
-}
-
-/// The id inside an `AUTH_SESSION_ID` that we signed (SE-01, SE-13). A node suffix `.route` behind the value is ignored.
-#[must_use]
-pub fn read_browser_cookie(value: &str, key: &[u8]) -> Option<String> {
-    let value = value.split('.').next().unwrap_or(value);
-    let text = String::from_utf8(portcullis_jose::digest::base64url_decode(value)?).ok()?;
-    let (id, found) = text.split_once('.')?;
-    constant_time_eq(found.as_bytes(), mac(id, key).as_bytes()).then(|| id.to_owned())
-}
-
-fn mac(id: &str, key: &[u8]) -> String {
-    base64url_encode(&hmac_sha256(key, format!("AUTH_SESSION_ID\0{id}").as_bytes()))
-}
 
 /// What a tab is about.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -375,41 +323,6 @@ impl LoginTab {
 
 fn digest(code: &str) -> String {
     base64url_encode(&sha256(code.as_bytes()))
-}
-
-impl Browser {
-    /// Reads a stored browser. Another format or a past end is none.
-    #[must_use]
-    pub fn read(bytes: &[u8], now: i64) -> Option<Self> {
-        let browser: Self = serde_json::from_slice(bytes).ok()?;
-        (browser.format == FLOW_FORMAT && browser.expires_at > now).then_some(browser)
-    }
-
-    /// As stored.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-}
-
-/// What `KC_RESTART` holds: the validated request, to begin again when the flow is gone. Sealed by idp; validated anew (AZ-07).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Restart {
-    /// [`FLOW_FORMAT`].
-    pub format: u32,
-    /// Seconds.
-    pub expires_at: i64,
-    /// The request.
-    pub request: AuthorizeRequest,
-}
-
-impl Restart {
-    /// Reads an opened cookie.
-    #[must_use]
-    pub fn read(bytes: &[u8], now: i64) -> Option<Self> {
-        let restart: Self = serde_json::from_slice(bytes).ok()?;
-        (restart.format == FLOW_FORMAT && restart.expires_at > now).then_some(restart)
-    }
 }
 
 #[cfg(test)]
