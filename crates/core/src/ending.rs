@@ -39,7 +39,8 @@ pub fn session(records: &RealmRecords, id: &SessionId, now: Now) -> Vec<Write> {
 }
 
 /// Ends all sessions of a user but `except`. `sessions` are those loaded just now: each is listed, so that a login in the same
-/// second lives. Of more than 300 the subject is cut instead, and the session that stays needs a new access token.
+/// second lives; one that began since is no part of the list, and the plan's gate `Stale(UserSessions)` asks for a new one. Of more than
+/// 300 the subject is cut instead, and the session that stays needs a new access token.
 #[must_use]
 pub fn sessions(
     records: &RealmRecords,
@@ -49,11 +50,13 @@ pub fn sessions(
     now: Now,
 ) -> Vec<Write> {
     let realm = records.realm.id.clone();
-    let mut writes = vec![Write::EndUserSessions { realm, user: user.clone(), except: except.cloned() }];
+    let mut writes = vec![Write::EndUserSessions { realm: realm.clone(), user: user.clone(), except: except.cloned() }];
     let ended = || sessions.iter().filter(|s| s.user == *user && Some(&s.id) != except);
     if ended().count() > LISTED {
         writes.push(subject(records, user, now));
     } else {
+        let known = ended().map(|s| s.id.clone()).chain(except.cloned()).collect();
+        writes.push(Write::ExpectUserSessions(realm, user.clone(), known));
         writes.extend(ended().map(|s| cut(records, Ended::Session(s.id.clone()), now.secs(), now)));
     }
     writes
@@ -113,12 +116,23 @@ mod tests {
     /// What is ended, and the cut-offs: kind, value, before, kept for.
     fn told(writes: &[Write]) -> (usize, Vec<(&'static str, String, i64, i64)>) {
         let mut cuts = Vec::new();
+        let mut others = 0;
         for write in writes {
             if let Write::CutOff(_, cut) = write {
                 cuts.push((cut.ended.kind(), cut.ended.value().into_owned(), cut.before, cut.expires_at - 1000));
+            } else if !matches!(write, Write::ExpectUserSessions(..)) {
+                others += 1;
             }
         }
-        (writes.len() - cuts.len(), cuts)
+        (others, cuts)
+    }
+
+    /// The sessions that a plan takes for all there are.
+    fn listed(writes: &[Write]) -> Option<Vec<&str>> {
+        writes.iter().find_map(|write| {
+            let Write::ExpectUserSessions(_, _, known) = write else { return None };
+            Some(known.iter().map(SessionId::as_str).collect())
+        })
     }
 
     #[test]
@@ -157,6 +171,9 @@ mod tests {
         assert_eq!(values(2, None), ["sid s0", "sid s1"]);
         assert_eq!(values(LISTED + 1, Some(&"s1".into())).len(), LISTED);
         assert_eq!(values(LISTED + 1, None), [format!("sub {user}")]);
+        let plan = sessions(&records, &user, &many(3), Some(&"s1".into()), NOW);
+        assert_eq!(listed(&plan), Some(vec!["s0", "s2", "s1"]), "a list that is not whole any more is made again");
+        assert_eq!(listed(&sessions(&records, &user, &many(LISTED + 1), None, NOW)), None, "the subject is cut");
         let foreign = sessions(&records, &"somebody".into(), &many(2), None, NOW);
         assert_eq!(told(&foreign), (1, vec![]), "only sessions of the user itself");
     }

@@ -32,6 +32,9 @@ pub struct CodeChallenge {
 pub struct IssuedCode {
     /// [`CODE_FORMAT`].
     pub format: u32,
+    /// Seconds: what its client's not-before is held against.
+    #[serde(default)]
+    pub issued_at: i64,
     /// Seconds; compared with `now` by the law.
     pub expires_at: i64,
     /// Its realm.

@@ -87,6 +87,9 @@ pub struct DeviceRequest {
     /// RFC 7636 challenge, where the device sent one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<crate::flow::CodeChallenge>,
+    /// When the device asked, seconds: what its client's not-before is held against.
+    #[serde(default)]
+    pub asked_at: i64,
 }
 
 /// A back-channel logout message that still has to reach its client (OIDC Back-Channel Logout §2.5).

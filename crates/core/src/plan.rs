@@ -89,6 +89,8 @@ pub enum Write {
     ExpectUser(RealmId, UserId, i64),
     /// The user session still stands. Gate: `SessionEnded`.
     ExpectUserSession(RealmId, SessionId),
+    /// The user has no sessions but these: a list that is ended, one by one, is whole. Gate: `Stale(UserSessions)`.
+    ExpectUserSessions(RealmId, UserId, Vec<SessionId>),
     /// The client session still stands. Gate: `ClientSessionEnded`.
     ExpectClientSession(RealmId, SessionId, ClientUuid),
 
@@ -344,6 +346,7 @@ pub enum Entity {
     Group,
     Key,
     User,
+    UserSessions,
     Email,
     Credential,
     LoginFailures,

@@ -138,6 +138,12 @@ pub fn is_cut_off(realm: &Realm, user: &User, session: &UserSession) -> bool {
     session.started < realm.settings.not_before.max(user.not_before)
 }
 
+/// RT-16: whether something that a client was given or asked for at `at` (seconds) is from before its not-before.
+#[must_use]
+pub fn is_before(client: &Client, at: i64) -> bool {
+    at < client.settings.not_before
+}
+
 /// Whether a client session still holds, the limits of its user session aside.
 #[must_use]
 pub fn is_client_active(

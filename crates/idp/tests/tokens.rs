@@ -142,6 +142,7 @@ impl Server {
         let code = format!("code-{name}.{session}.{client}");
         let issued = IssuedCode {
             format: CODE_FORMAT,
+            issued_at: START,
             expires_at: START + 60,
             realm: realm.clone(),
             session,

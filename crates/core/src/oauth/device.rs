@@ -188,7 +188,7 @@ pub fn begin(cx: &Context<'_>, asked: &Asked<'_>) -> Begun {
         hash: hash(&device_code),
         user_code: digest::sha256(letters.as_bytes()),
         client: client.id.clone(),
-        request: asked.request.clone(),
+        request: DeviceRequest { asked_at: cx.now.secs(), ..asked.request.clone() },
         state: DeviceState::Pending,
         expires_at: cx.now.secs().saturating_add(expires_in),
         last_poll: 0,
@@ -315,7 +315,9 @@ pub fn entered(
 }
 
 fn usable<'a>(records: &'a RealmRecords, now: i64, grant: &DeviceGrant) -> Result<&'a Client, BadUserCode> {
-    let client = records.client_by_uuid(&grant.client).filter(|c| c.settings.enabled && enabled(c));
+    let stands =
+        |c: &&Client| c.settings.enabled && enabled(c) && !session_limits::is_before(c, grant.request.asked_at);
+    let client = records.client_by_uuid(&grant.client).filter(stands);
     let client = client.ok_or(BadUserCode::Invalid)?;
     match grant.state {
         DeviceState::Pending if grant.expires_at > now => Ok(client),

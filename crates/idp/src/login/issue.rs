@@ -272,6 +272,7 @@ async fn mint_code(
     let expires_at = cx.now.secs() + realm.settings.access_code_lifespan.max(1);
     let issued = IssuedCode {
         format: CODE_FORMAT,
+        issued_at: cx.now.secs(),
         expires_at,
         realm: realm.id.clone(),
         session: session.id.clone(),

@@ -165,6 +165,7 @@ fn one(out: &mut Compile<'_>, write: &Write) -> Result<(), ApplyError> {
         Write::TakeCode { realm, hash, session, client, expires_at } => {
             lineages::take_code(out, &lineages::Code { realm, hash, session, client, expires_at: *expires_at })
         }
+        Write::ExpectUserSessions(realm, user, known) => sessions::expect_only(out, realm, user, known),
         Write::CreateUserSession(realm, session) => sessions::create(out, realm, session)?,
         Write::TouchUserSession(realm, id, at) => sessions::touch(out, realm, id, *at),
         Write::ReauthenticateUserSession { realm, session, auth_time, notes } => {

@@ -21,6 +21,8 @@ statements! {
     REAUTHENTICATE = "UPDATE user_sessions SET auth_time = $3, notes = $4 WHERE realm_id = $1 AND id = $2";
     MAKE_OFFLINE = "UPDATE user_sessions SET offline = 1, started = $4 WHERE realm_id = $1 AND id = $2 AND offline = 0 AND NOT EXISTS \
                     (SELECT 1 FROM client_sessions c WHERE c.realm_id = $1 AND c.session_id = $2 AND c.client_id <> $3)";
+    EXPECT_ONLY = "UPDATE users SET version = version WHERE realm_id = $1 AND id = $2 AND NOT EXISTS \
+                   (SELECT 1 FROM user_sessions s WHERE s.realm_id = $1 AND s.user_id = $2 AND $3 NOT LIKE '% ' || s.id || ' %')";
     END = "DELETE FROM user_sessions WHERE realm_id = $1 AND id = $2";
     END_OF_USER = "DELETE FROM user_sessions WHERE realm_id = $1 AND user_id = $2 AND id <> $3";
     PUT_CLIENT = "INSERT INTO client_sessions (realm_id, session_id, client_id, version, started, grant_doc) VALUES ($1, $2, $3, 0, $4, $5) \
@@ -116,6 +118,14 @@ pub(super) fn make_offline(
     let params = values![realm.as_str(), session.as_str(), client.as_str(), at];
     let step = Step::new(Table::UserSessions, Phase::Update, &MAKE_OFFLINE, params).key(session.as_str());
     out.push(step.one(Gate::SessionShared));
+}
+
+/// `known` travels as one text with a blank around each id: ids have none, and a list has no length in either engine's SQL.
+pub(super) fn expect_only(out: &mut Compile<'_>, realm: &RealmId, user: &UserId, known: &[SessionId]) {
+    let list = known.iter().fold(String::from(" "), |list, id| list + id.as_str() + " ");
+    let params = values![realm.as_str(), user.as_str(), list];
+    let step = Step::new(Table::Users, Phase::Expect, &EXPECT_ONLY, params).key(user.as_str());
+    out.push(step.one(Gate::Stale(Entity::UserSessions)));
 }
 
 pub(super) fn end(out: &mut Compile<'_>, realm: &RealmId, session: &SessionId) {

@@ -116,6 +116,27 @@ pub(crate) async fn lo_an_insert_that_races_a_logout_loses_in_both_orders(db: Db
     late.session = "s1".into();
     let direct = write(&db, vec![Write::CreateLineage(r.clone(), late)]).await;
     assert_eq!(direct, Err(ApplyError::Gate(Gate::ClientSessionEnded)));
+    // A list of sessions that is not whole is no list of all.
+    write(&db, vec![Write::CreateUserSession(r.clone(), session("us9", "u1"))]).await.unwrap();
+    let only = |known: &[&str]| {
+        let known = known.iter().map(|id| (*id).into()).collect();
+        vec![Write::ExpectUserSessions(r.clone(), "u1".into(), known)]
+    };
+    let sessions = db.user_sessions_of(&r, &"u1".into()).await.unwrap();
+    let whole: Vec<&str> = sessions.iter().map(|s| s.id.as_str()).collect();
+    assert!(whole.len() > 1);
+    let longer = [whole.as_slice(), &["ended"]].concat();
+    let stale = Err(ApplyError::Gate(Gate::Stale(Entity::UserSessions)));
+    let glued = whole.join("-");
+    for (known, outcome) in [
+        (whole.as_slice(), Ok(())),
+        (&longer, Ok(())),
+        (&whole[1..], stale.clone()),
+        (&[], stale.clone()),
+        (&[&glued], stale),
+    ] {
+        assert_eq!(write(&db, only(known)).await, outcome, "{known:?}");
+    }
     let all_but = Write::EndUserSessions { realm: r.clone(), user: "u1".into(), except: Some("us1".into()) };
     write(&db, vec![all_but]).await.unwrap();
     let left = db.user_sessions_of(&r, &"u1".into()).await.unwrap();

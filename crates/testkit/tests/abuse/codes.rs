@@ -150,6 +150,7 @@ pub(crate) async fn issued(server: &TestServer, client: &str, session: &str, pkc
     let records = records(server, REALM).await?;
     Ok(IssuedCode {
         format: CODE_FORMAT,
+        issued_at: server.clock.now().secs(),
         expires_at: server.clock.now().secs() + 60,
         realm: records.realm.id.clone(),
         session: session.into(),

@@ -9,8 +9,10 @@ use axum::body::Body;
 use axum::routing::get;
 use portcullis_client::{Door, IssuerKeys, KeyPolicy, Reach, ServiceAccount};
 use portcullis_core::ending;
+use portcullis_core::plan::{Entity, Gate, Lane, Plan};
 use portcullis_core::time::Clock as _;
 use portcullis_guard::{FeedOptions, FeedState, Guard, HttpFrames, KeySource, RevocationFeed, require};
+use portcullis_store::ApplyError;
 use portcullis_testkit::server::{Cluster, Options, TestServer};
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -90,6 +92,31 @@ async fn lo_05_a_logged_out_sessions_token_is_refused_at_the_api() -> Result<()>
     let again = login(&mut party(&server, "app")?).await?;
     assert_eq!(api.call("/", &again.access).await?, 200);
     assert_eq!((api.feed.figures().ended, api.feed.figures().entries), (2, 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn lo_16_a_login_while_its_users_sessions_are_ended_is_told_too() -> Result<()> {
+    let server = open(House::Strict).await?;
+    let api = Api::open(&server).await?;
+    let (records, alice) = (records(&server, crate::ground::REALM).await?, stored_user(&server, "alice").await?);
+    let first = login(&mut party(&server, "app")?).await?;
+    let plan = async || {
+        let listed = server.db.user_sessions_of(&records.realm.id, &alice.id).await?;
+        anyhow::Ok(ending::sessions(&records, &alice.id, &listed, None, server.clock.now()))
+    };
+    let early = plan().await?;
+    // Between the list and the end.
+    let between = login(&mut party(&server, "app")?).await?;
+    assert_eq!(api.call("/", &between.access).await?, 200);
+    let lost = server.db.apply(Plan::new(Lane::Gate, early)).await;
+    assert_eq!(lost, Err(ApplyError::Gate(Gate::Stale(Entity::UserSessions))), "the list is not whole");
+    assert_eq!((api.call("/", &first.access).await?, api.call("/", &between.access).await?), (200, 200));
+    write(&server, plan().await?).await?;
+    api.known(&server).await?;
+    assert_eq!((api.call("/", &first.access).await?, api.call("/", &between.access).await?), (401, 401));
+    let after = login(&mut party(&server, "app")?).await?;
+    assert_eq!(api.call("/", &after.access).await?, 200, "in the same second");
     Ok(())
 }
 

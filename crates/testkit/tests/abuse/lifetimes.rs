@@ -10,10 +10,11 @@ use portcullis_core::time::Clock as _;
 use portcullis_testkit::pace::random;
 use portcullis_testkit::rp::Pkce;
 
+use crate::devices;
 use crate::forge::{self, claims};
 use crate::ground::{
-    BACK, House, REALM, edit_client, edit_realm, fault, invalid_grant, login, open, party, realm_id, refresh, refused,
-    tokens, userinfo, write,
+    BACK, House, REALM, code, edit_client, edit_realm, fault, invalid_grant, login, open, party, realm_id, refresh,
+    refused, tokens, userinfo, write,
 };
 
 #[tokio::test]
@@ -82,6 +83,41 @@ async fn rt_16_the_latest_not_before_counts() -> Result<()> {
             server.clock.advance(Duration::from_secs(6));
             let fresh = login(&mut party(&server, "app")?).await?;
             assert_eq!(userinfo(&server, &fresh.access).await?.status, 200, "{what}: a new login");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rt_16_a_clients_not_before_reaches_what_is_on_its_way() -> Result<()> {
+    for house in House::BOTH {
+        for (ahead, good) in [(0, true), (1, false)] {
+            let server = open(house).await?;
+            let mut app = party(&server, "app")?;
+            let (early, pkce) = code(&mut app).await?;
+            let (approved, _) = devices::approved(&server, "tv").await?;
+            let now = server.clock.now().secs();
+            for client in ["app", "tv"] {
+                edit_client(&server, client, |client| client.settings.not_before = now + ahead).await?;
+            }
+            // The cut is in force, the code and the approval hold still.
+            server.clock.advance(Duration::from_secs(6));
+            let what = format!("{house:?} {ahead}");
+            let by_code = app.exchange(&early, &pkce).await?;
+            let by_device = devices::poll(&server, &approved).await?;
+            for answer in [&by_code, &by_device] {
+                if good {
+                    tokens(answer).context(what.clone())?;
+                } else {
+                    refused(answer, 400, "invalid_grant", &what);
+                }
+            }
+            // Asked for after the cut: the same browser, and the device anew.
+            let (later, pkce) = code(&mut app).await?;
+            tokens(&app.exchange(&later, &pkce).await?).context(what.clone())?;
+            let (again, _) = devices::approved(&server, "tv").await?;
+            server.clock.advance(Duration::from_secs(6));
+            tokens(&devices::poll(&server, &again).await?).context(what)?;
         }
     }
     Ok(())

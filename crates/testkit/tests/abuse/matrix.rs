@@ -64,6 +64,14 @@ impl Rule {
 /// The clients of the doors; `web` asks at introspection, so it stays.
 const CLIENTS: [&str; 5] = ["app", "tool", "service", "swap", "tv"];
 
+/// The client of codes and tokens, and the one of the device.
+async fn not_before(server: &TestServer, at: i64) -> Result<()> {
+    for client in ["app", "tv"] {
+        edit_client(server, client, |client| client.settings.not_before = at).await?;
+    }
+    Ok(())
+}
+
 async fn furnished(house: House) -> Result<TestServer> {
     let server = TestServer::start().await?;
     let mut realm = file(REALM);
@@ -88,7 +96,7 @@ async fn apply(server: &TestServer, rule: Rule, all: &[(Door, Held)]) -> Result<
         Rule::DisabledClient => clients(server, false).await?,
         Rule::DisabledRealm => edit_realm(server, |realm| realm.settings.enabled = false).await?,
         Rule::RealmNotBefore => edit_realm(server, |realm| realm.settings.not_before = cut).await?,
-        Rule::ClientNotBefore => edit_client(server, "app", |client| client.settings.not_before = cut).await?,
+        Rule::ClientNotBefore => not_before(server, cut).await?,
         Rule::UserNotBefore => edit_user(server, "alice", |user| user.not_before = cut).await?,
         Rule::LockedUser => lock(server).await?,
         Rule::Revoked => revoke_all(server, all).await?,
@@ -140,7 +148,7 @@ async fn lift(server: &TestServer, rule: Rule) -> Result<bool> {
         Rule::DisabledClient => clients(server, true).await?,
         Rule::DisabledRealm => edit_realm(server, |realm| realm.settings.enabled = true).await?,
         Rule::RealmNotBefore => edit_realm(server, |realm| realm.settings.not_before = 0).await?,
-        Rule::ClientNotBefore => edit_client(server, "app", |client| client.settings.not_before = 0).await?,
+        Rule::ClientNotBefore => not_before(server, 0).await?,
         Rule::UserNotBefore => edit_user(server, "alice", |user| user.not_before = 0).await?,
         Rule::LockedUser => server.clock.advance(Duration::from_secs(901)),
         Rule::Revoked | Rule::EndedSession | Rule::Expired | Rule::DeletedUser => return Ok(false),

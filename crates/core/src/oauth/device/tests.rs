@@ -33,7 +33,12 @@ fn pending(records: &RealmRecords, client: &str) -> DeviceGrant {
         hash: hash("device"),
         user_code: hash_user_code("WDJB-MJHT").unwrap(),
         client: records.client(client).unwrap().id.clone(),
-        request: DeviceRequest { scope: "openid".to_owned(), nonce: Some("n".to_owned()), challenge: None },
+        request: DeviceRequest {
+            scope: "openid".to_owned(),
+            nonce: Some("n".to_owned()),
+            challenge: None,
+            asked_at: NOW,
+        },
         state: DeviceState::Pending,
         expires_at: NOW + 600,
         last_poll: 0,

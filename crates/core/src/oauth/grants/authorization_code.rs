@@ -133,6 +133,7 @@ fn check<'a>(
     }
     let realm = &cx.records.realm;
     if session_limits::is_cut_off(realm, user, session)
+        || session_limits::is_before(client, issued.issued_at)
         || !session_limits::is_active(realm, session, session.last_seen, now)
     {
         return Err(Reason::SessionNotActive);

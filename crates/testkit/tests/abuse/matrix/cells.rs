@@ -146,17 +146,11 @@ fn login_cut_off(door: Door) -> Cell {
     }
 }
 
-/// A client's not-before: its tokens from before it do not count; the login of the browser is not its own.
+/// A client's not-before: its tokens, codes and device requests from before it do not count; the login of the browser is not its own.
 fn tokens_cut_off(door: Door) -> Cell {
     match door {
-        Door::Grant(GrantType::RefreshToken) => GRANT,
-        Door::Grant(
-            GrantType::AuthorizationCode
-            | GrantType::Password
-            | GrantType::ClientCredentials
-            | GrantType::DeviceCode
-            | GrantType::Implicit,
-        )
+        Door::Grant(GrantType::AuthorizationCode | GrantType::RefreshToken | GrantType::DeviceCode) => GRANT,
+        Door::Grant(GrantType::Password | GrantType::ClientCredentials | GrantType::Implicit)
         | Door::SingleSignOn
         | Door::LoginPage => Passes("a client's not-before speaks of its tokens, and what this door gives is younger"),
         Door::Grant(GrantType::TokenExchange) => SUBJECT,

@@ -20,7 +20,12 @@ fn approved(settings: serde_json::Value) -> (World, DeviceGrant) {
         hash: hash("device"),
         user_code: [1; 32],
         client: "uuid-tv".into(),
-        request: DeviceRequest { scope: "openid phone".to_owned(), nonce: Some("n-2".to_owned()), challenge: None },
+        request: DeviceRequest {
+            scope: "openid phone".to_owned(),
+            nonce: Some("n-2".to_owned()),
+            challenge: None,
+            asked_at: START,
+        },
         state: DeviceState::Approved { user: "user-alice".into(), session: session.id },
         expires_at: START + 600,
         last_poll: 0,

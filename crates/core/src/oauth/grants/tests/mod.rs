@@ -54,6 +54,7 @@ impl World {
     fn new(settings: serde_json::Value) -> Self {
         let issued = IssuedCode {
             format: CODE_FORMAT,
+            issued_at: START,
             expires_at: START + 60,
             realm: "realm-acme".into(),
             session: "session-1".into(),
