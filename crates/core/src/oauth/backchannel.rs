@@ -73,17 +73,38 @@ pub fn owed(
 ) -> Vec<LogoutDelivery> {
     told(records, clients)
         .filter(|client| url(client).is_some() && !(audience == Audience::Browser && front_url(client).is_some()))
-        .map(|client| LogoutDelivery {
-            id: entropy::uuid(entropy),
-            client: client.id.clone(),
-            user: session.user.clone(),
-            session: session.id.clone(),
-            issuer: issuer.to_owned(),
-            due_at: now.secs(),
-            attempts: 0,
-            expires_at: now.secs() + TRIED_FOR,
-        })
+        .map(|client| delivery(issuer, session, client, (entropy, now)))
         .collect()
+}
+
+/// The message that one client is owed when only its part of a session ends because its user took the consent back. Keycloak 26.4
+/// sends one for each login; for offline sessions, and when a token is revoked, it sends none.
+#[must_use]
+pub fn owed_for_consent(
+    issuer: &str,
+    session: &UserSession,
+    client: &Client,
+    by: (&dyn Entropy, Now),
+) -> Option<LogoutDelivery> {
+    (!session.offline && url(client).is_some()).then(|| delivery(issuer, session, client, by))
+}
+
+fn delivery(
+    issuer: &str,
+    session: &UserSession,
+    client: &Client,
+    (entropy, now): (&dyn Entropy, Now),
+) -> LogoutDelivery {
+    LogoutDelivery {
+        id: entropy::uuid(entropy),
+        client: client.id.clone(),
+        user: session.user.clone(),
+        session: session.id.clone(),
+        issuer: issuer.to_owned(),
+        due_at: now.secs(),
+        attempts: 0,
+        expires_at: now.secs() + TRIED_FOR,
+    }
 }
 
 /// The frames of the logout page.

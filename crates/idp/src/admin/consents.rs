@@ -20,6 +20,7 @@ use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::ids::{ClientUuid, EventId, UserId};
 use portcullis_core::login::consent as law;
+use portcullis_core::oauth::backchannel;
 use portcullis_core::pending::Consent;
 use portcullis_core::plan::{Lane, Plan, Write};
 use portcullis_core::session::UserSession;
@@ -27,6 +28,7 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::{Refused, document};
+use crate::ending::{self as ends, Place};
 use crate::extract::Peer;
 use crate::respond;
 use crate::state::{App, RealmView};
@@ -70,7 +72,9 @@ pub(super) async fn one(
         }
         permit.require(Right::ManageUsers)?;
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        take_back(&app, &view, (&user, &client), peer.ip).await
+        let issuer = caller.base.issuer(&view.records.realm.name);
+        let place = Place { app: &app, view: &view, issuer: &issuer, now: app.now() };
+        take_back(place, (&user, &client), peer.ip).await
     };
     answer.await.unwrap_or_else(Refused::answer)
 }
@@ -134,13 +138,10 @@ impl Given {
     }
 }
 
-/// Takes a consent back: the client's part of every session goes with it, and its offline sessions (RT-09).
-async fn take_back(
-    app: &App,
-    view: &RealmView,
-    (user, client_id): (&str, &str),
-    ip_address: String,
-) -> Result<Response, Refused> {
+/// Takes a consent back: the client's part of every session goes with it, and its offline sessions (RT-09). The client is told of
+/// each login that ends for it.
+async fn take_back(place: Place<'_>, (user, client_id): (&str, &str), ip_address: String) -> Result<Response, Refused> {
+    let Place { app, view, issuer, now } = place;
     let realm = &view.records.realm.id;
     let given = Given::of(app, view, user).await?;
     let client = view.records.client(client_id).ok_or(Refused::NotFound("Client not found"))?;
@@ -148,13 +149,18 @@ async fn take_back(
     if !has_consent && !given.is_offline(&client.id) {
         return Err(Refused::NotFound("Consent nor offline token not found"));
     }
-    let now = app.now();
+    let told = |session: &UserSession| {
+        let owed = backchannel::owed_for_consent(issuer, session, client, (app.entropy.as_ref(), now));
+        owed.filter(|_| has_consent).map(|delivery| Write::QueueLogout(realm.clone(), delivery))
+    };
     let ended =
         given.sessions.iter().filter(|(_, clients)| clients.contains(&client.id)).flat_map(|(session, clients)| {
-            match session.offline && clients.len() == 1 {
+            let mut writes = match session.offline && clients.len() == 1 {
                 true => ending::session(&view.records, &session.id, now),
                 false => ending::client_session(&view.records, &session.id, &client.id, now),
-            }
+            };
+            writes.extend(told(session));
+            writes
         });
     let delete = Write::DeleteConsent(realm.clone(), given.user.clone(), client.id.clone());
     let audit = Write::Audit(Event {
@@ -174,6 +180,7 @@ async fn take_back(
     for part in writes.chunks(PART) {
         app.db.apply(Plan::new(Lane::Gate, part.to_vec())).await.map_err(|_| Refused::Unavailable)?;
     }
+    ends::wake(place);
     let mut response = respond::empty(StatusCode::NO_CONTENT);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)

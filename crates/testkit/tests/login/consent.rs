@@ -255,6 +255,56 @@ async fn rt_09_a_consent_that_was_taken_back_ends_what_it_gave() -> Result<()> {
     Ok(())
 }
 
+/// The sessions that messages to `asker` are about.
+async fn owed(stage: &Stage) -> Result<Vec<String>> {
+    let records = stage.server.db.realm_records(REALM).await?.context("realm")?;
+    let asker = &records.client("asker").context("asker")?.id;
+    let waiting = stage.server.db.due_logouts(&stage.realm, i64::MAX, 100).await?;
+    assert!(waiting.iter().all(|delivery| delivery.client == *asker), "{waiting:?}");
+    let mut sessions: Vec<String> = waiting.into_iter().map(|delivery| delivery.session.to_string()).collect();
+    sessions.sort_unstable();
+    Ok(sessions)
+}
+
+#[tokio::test]
+async fn lo_12_a_client_is_told_of_each_login_whose_consent_was_taken_back() -> Result<()> {
+    for strict in PROFILES {
+        let stage = Stage::of(strict).await?;
+        // Nobody listens there: what is owed stays.
+        let nowhere = [("backchannel.logout.url", "http://127.0.0.1:9/logout")];
+        let records = stage.server.db.realm_records(REALM).await?.context("realm")?;
+        for name in ["asker", "app"] {
+            let mut client = records.client(name).context("client")?.clone();
+            let attributes = nowhere.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            client.settings.attributes.extend(attributes);
+            stage.apply(Write::UpdateClient(stage.realm.clone(), client)).await?;
+        }
+        let (one, first) = inside(&stage, "alice").await?;
+        let answer = one.at_client("app")?.ask(&[]).await?;
+        assert!(is_code(&answer), "another client in the same session");
+        // Remembered: no page this time.
+        let mut two = stage.browser()?.at_client("asker")?;
+        let page = two.ask(&[]).await?;
+        let answer = two.submit(&page, "alice", "alice-password").await?;
+        let second = two.tokens(&answer).await?;
+        let user = stage.user("alice").await?.id;
+        let form = [("token", text(&second, "access_token"))];
+        let revoke = format!("/realms/{REALM}/protocol/openid-connect/revoke");
+        let form: Vec<_> = form.into_iter().chain([("client_id", "asker")]).collect();
+        stage.server.client()?.send(&Exchange::form(&revoke, &form)).await?;
+        assert_eq!(owed(&stage).await?, Vec::<String>::new(), "a revoked token is no logout (Keycloak 26.4)");
+        let all = format!("/admin/realms/{REALM}/users/{user}/consents");
+        assert_eq!(admin(&stage, "DELETE", &format!("{all}/asker")).await?.status, 204);
+        let mut sids = Vec::new();
+        for held in [&first, &second] {
+            sids.push(text(&super::stage::claims(held, "access_token")?, "sid").to_owned());
+        }
+        sids.sort_unstable();
+        assert_eq!(owed(&stage).await?, sids, "{strict}: each login, this client alone");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn rt_09_a_code_dies_with_its_consent() -> Result<()> {
     for strict in PROFILES {
