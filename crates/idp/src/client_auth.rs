@@ -20,6 +20,7 @@ use self::guesses::Guesser;
 pub(crate) use self::guesses::Guesses;
 pub(crate) use self::posted::{Manners, Posted};
 use crate::state::{App, RealmView};
+use crate::watch;
 
 /// A request that names its client.
 #[derive(Clone, Copy)]
@@ -70,10 +71,12 @@ pub(crate) async fn authenticate<'v>(
             Err(_) => {}
         }
     }
-    match proven? {
-        Proven::Now(client) => Ok(client),
-        Proven::Once(once) => mark(app, view, once, marked).await,
-    }
+    let client = match proven? {
+        Proven::Now(client) => client,
+        Proven::Once(once) => mark(app, view, once, marked).await?,
+    };
+    watch::tell_client(&client.client().client_id);
+    Ok(client)
 }
 
 async fn mark<'v>(

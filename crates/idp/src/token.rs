@@ -183,7 +183,6 @@ impl Call<'_> {
             resources: &resources,
         };
         let allowed = Allowed::of(opened.client.client());
-        watch::tell_client(&opened.client.client().client_id);
         watch::tell("portcullis.grant", opened.grant.name());
         match mint::prepare(self.app, view, opened.client.client()).await {
             Ok(false) => {}

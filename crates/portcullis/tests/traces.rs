@@ -250,6 +250,35 @@ fn realm(collector: &Collector) -> String {
         .to_string()
 }
 
+/// A login on the page: what nobody else may see of it, and where it leads.
+fn browse(port: u16) -> (Vec<String>, String) {
+    let page = send(
+        port,
+        "GET /realms/acme/protocol/openid-connect/auth?client_id=app&response_type=code&state=canary&redirect_uri=http://localhost/canary-callback",
+        "",
+    );
+    assert_eq!(page.status(), 200, "{}", page.0);
+    let cookies = |answer: &Answer| -> Vec<String> {
+        let lines = answer.0.lines().filter_map(|l| l.strip_prefix("set-cookie: "));
+        lines.map(|l| l.split(';').next().unwrap().to_owned()).filter(|pair| !pair.ends_with('=')).collect()
+    };
+    let action = page.0.split("action=\"").nth(1).unwrap().split('"').next().unwrap().replace("&amp;", "&");
+    let target = action.split_once("/realms").map(|(_, rest)| format!("/realms{rest}")).unwrap();
+    let held = cookies(&page);
+    let posted = send(
+        port,
+        &format!("POST {target}\nCookie: {}\nOrigin: http://localhost:{port}", held.join("; ")),
+        "username=canary-user&password=canary-password",
+    );
+    let location = posted.0.lines().find_map(|l| l.strip_prefix("location: "));
+    let location = location.unwrap_or_else(|| panic!("no redirect: {}", posted.0)).to_owned();
+    let query = target.split(['?', '&']).skip(1).filter_map(|pair| Some(pair.split_once('=')?.1.to_owned()));
+    let mut secrets: Vec<String> = query.filter(|value| value.len() > 8).collect();
+    let pairs = held.into_iter().chain(cookies(&posted));
+    secrets.extend(pairs.filter_map(|pair| Some(pair.split_once('=')?.1.to_owned())).filter(|value| value.len() > 8));
+    (secrets, location)
+}
+
 fn why(folder: &Path, id: &str) -> Output {
     let data = folder.join("data");
     let arguments = ["60", PROGRAM, "why", id, "--data", data.to_str().unwrap()];
@@ -283,12 +312,6 @@ fn lg_02_a_collector_sees_who_belongs_to_whom_and_no_secret() {
         ),
         "",
     );
-    let page = send(
-        served.main,
-        "GET /realms/acme/protocol/openid-connect/auth?client_id=app&response_type=code&state=canary&redirect_uri=http://localhost/canary-callback",
-        "",
-    );
-    assert_eq!(page.status(), 200);
     send(served.main, "BREW /realms/canary-realm/canary?canary=1", "");
     let token = tokens["access_token"].as_str().unwrap();
     let admin =
@@ -299,6 +322,19 @@ fn lg_02_a_collector_sees_who_belongs_to_whom_and_no_secret() {
         assert!(said.contains("refused   "), "{id}: {said}");
     }
     assert!(String::from_utf8(why(folder.path(), &other).stdout).unwrap().contains("client    canary-nobody"));
+    let (mut secrets, location) = browse(served.main);
+    let code = location.split("code=").nth(1).unwrap().split('&').next().unwrap();
+    let redeem = format!(
+        "grant_type=authorization_code&client_id=app&client_secret=canary-client-secret&code={code}&redirect_uri=http://localhost/canary-callback"
+    );
+    let redeemed = send(served.main, TOKEN, &redeem);
+    assert_eq!(redeemed.status(), 200, "{}", redeemed.0);
+    assert_eq!(send(served.main, TOKEN, &redeem).status(), 400, "once");
+    secrets.push(code.to_owned());
+    for name in ["access_token", "refresh_token", "id_token"] {
+        let given = [&tokens, &redeemed.json()].map(|tokens| tokens[name].as_str().map(str::to_owned));
+        secrets.extend(given.into_iter().flatten());
+    }
     // A logout is told to the client; its own trace goes with it.
     let refresh = tokens["refresh_token"].as_str().unwrap();
     let bye = format!("client_id=app&client_secret=canary-client-secret&refresh_token={refresh}");
@@ -309,7 +345,7 @@ fn lg_02_a_collector_sees_who_belongs_to_whom_and_no_secret() {
     served.stop();
 
     let spans = collector.spans();
-    let request = only(&spans, "POST token", &[("portcullis.outcome", "answered")]);
+    let request = only(&spans, "POST token", &[("portcullis.outcome", "answered"), ("portcullis.grant", "password")]);
     assert_eq!((hex(&request.trace_id), hex(&request.parent_span_id)), (trace.to_owned(), parent.to_owned()));
     for (key, value) in [
         ("http.request.method", "POST"),
@@ -338,6 +374,12 @@ fn lg_02_a_collector_sees_who_belongs_to_whom_and_no_secret() {
     only(&spans, "HTTP other", &[("http.request.method", "_OTHER")]);
     only(&spans, "GET admin", &[("portcullis.face", "admin"), ("portcullis.outcome", "refused")]);
 
+    let login = only(&spans, "POST login", &[("http.response.status_code", "302"), ("portcullis.realm", "acme")]);
+    assert_eq!(names_below(&spans, login), ["password", "store.apply"]);
+    only(&spans, "POST token", &[("portcullis.grant", "authorization_code"), ("http.response.status_code", "200")]);
+    only(&spans, "POST token", &[("portcullis.grant", "authorization_code"), ("portcullis.class", "grant")]);
+    only(&spans, "POST logout", &[("portcullis.client_id", "app"), ("portcullis.outcome", "answered")]);
+
     let told = only(&spans, "logout.deliver", &[("portcullis.client_id", "app")]);
     let call = only(&spans, "POST", &[("server.address", "127.0.0.1"), ("http.response.status_code", "200")]);
     assert_eq!((&call.parent_span_id, &call.trace_id), (&told.span_id, &told.trace_id));
@@ -360,7 +402,9 @@ fn lg_02_a_collector_sees_who_belongs_to_whom_and_no_secret() {
     let mut all = format!("{:?}", collector.requests());
     // What a caller calls itself stands where it is refused, as in `portcullis why`.
     all = all.replace("canary-nobody", "");
-    for secret in ["canary", PASSWORD, "openid email", token, refresh, token.split('.').nth(2).unwrap()] {
+    secrets.extend(["canary", PASSWORD, "openid email", "127.0.0.1:"].map(str::to_owned));
+    assert!(secrets.len() > 12, "{}", secrets.len());
+    for secret in secrets.iter().flat_map(|secret| secret.split(['.', '|'])).filter(|part| part.len() > 4) {
         assert!(!all.to_lowercase().contains(&secret.to_lowercase()), "{secret}");
     }
 }

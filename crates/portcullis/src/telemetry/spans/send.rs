@@ -184,6 +184,44 @@ fn headers(path: &Path) -> Result<Vec<(String, String)>, Failure> {
 mod tests {
     use super::*;
 
+    /// A collector that answers each request with the next status.
+    fn answering(statuses: &'static [u16]) -> String {
+        use std::io::{BufRead as _, Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for status in statuses {
+                let (stream, _) = listener.accept().unwrap();
+                let mut reader = std::io::BufReader::new(stream);
+                let (mut line, mut length) = (String::new(), 0);
+                while line != "\r\n" {
+                    line.clear();
+                    reader.read_line(&mut line).unwrap();
+                    length = line.strip_prefix("content-length: ").map_or(length, |n| n.trim().parse().unwrap());
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                write!(reader.get_mut(), "HTTP/1.1 {status} x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                    .unwrap();
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn otlp_only_what_may_go_better_later_is_tried_again() {
+        use Sent::{Later, Refused, Taken};
+        let url = answering(&[200, 400, 401, 413, 429, 502, 503, 504, 307, 500, 204]);
+        let (_sender, queue) = mpsc::channel(1);
+        let mut exporter = Exporter::new(&Settings::to(&url).unwrap(), queue).unwrap();
+        let mut seen = Vec::new();
+        for _ in 0..11 {
+            seen.push((exporter.send(&[]).await, exporter.away));
+        }
+        let wanted = [Taken, Refused, Refused, Refused, Later, Later, Later, Later, Refused, Refused, Taken];
+        assert_eq!(seen, wanted.map(|sent| (sent, sent != Taken)));
+        assert_eq!(exporter.send(&[]).await, Later, "nobody listens");
+    }
+
     #[test]
     fn lg_02_a_header_that_is_none_is_told_by_its_line() {
         let folder = tempfile::tempdir().unwrap();
