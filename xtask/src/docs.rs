@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::cases;
 use crate::shell::{Shell, cargo};
 
 pub(crate) fn run(shell: &Shell, check: bool) -> Result<()> {
@@ -12,6 +13,7 @@ pub(crate) fn run(shell: &Shell, check: bool) -> Result<()> {
     }
     let out = shell.root.join("docs/reference");
     fs::create_dir_all(&out)?;
+    fs::write(out.join("abuse-cases.md"), cases::page(&shell.root)?).context("docs/reference/abuse-cases.md")?;
     shell.run("reference tables", writer(&out))
 }
 
@@ -38,6 +40,7 @@ pub(crate) fn checked(shell: &Shell) -> Result<()> {
             stale.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
+    cases::is_true(&shell.root)?;
     if !stale.is_empty() {
         stale.sort();
         bail!("docs/reference: {} not as the code says; run `cargo xtask docs`", stale.join(", "));

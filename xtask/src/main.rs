@@ -8,6 +8,7 @@
 //! **Flow** `cargo xtask NAME` -> one function of the module of that name -> progress lines with elapsed times -> exit 0, 1
 //! (failed) or 2 (something that must be installed by hand is missing).
 
+mod cases;
 mod ci;
 mod docs;
 mod examples;

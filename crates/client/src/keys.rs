@@ -1,5 +1,6 @@
 //! The keys of one issuer, kept: hot reads never wait, fetches are shared and rationed.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use crate::door::{CallError, Door};
 pub struct KeyPolicy {
     /// An unknown `kid` causes at most one fetch in this time (DS-10).
     pub cool_down: Duration,
-    /// Keys older than this are renewed beside the requests.
+    /// Keys older than this are renewed beside the requests; some up to a fifth sooner, so that processes which began together
+    /// do not ask together (DS-28).
     pub renew_after: Duration,
     /// Keys that cannot be renewed are believed this long (DS-11).
     pub stale_for: Duration,
@@ -40,6 +42,13 @@ pub struct NoKeys;
 struct Held {
     keys: KeySet,
     fetched: Instant,
+    renew_after: Duration,
+}
+
+/// Between four fifths of a time and all of it.
+fn spread(whole: Duration) -> Duration {
+    let thousandths = u32::try_from(RandomState::new().hash_one(whole) % 1000).unwrap_or(0);
+    whole - whole / 5 * thousandths / 1000
 }
 
 struct Fetching {
@@ -97,7 +106,7 @@ impl IssuerKeys {
     /// Whether the keys at hand should be renewed soon.
     #[must_use]
     pub fn is_ageing(&self) -> bool {
-        self.held.load().as_ref().is_none_or(|h| h.fetched.elapsed() > self.policy.renew_after)
+        self.held.load().as_ref().is_none_or(|h| h.fetched.elapsed() > h.renew_after)
     }
 
     /// Keys that may be newer than `seen`: waits for a fetch under way, makes one if the cool-down allows, else answers what is at hand.
@@ -118,7 +127,8 @@ impl IssuerKeys {
         fetching.last_try = Some(Instant::now());
         match self.fetch(&mut fetching).await {
             Ok(keys) => {
-                self.held.store(Some(Arc::new(Held { keys: keys.clone(), fetched: Instant::now() })));
+                let renew_after = spread(self.policy.renew_after);
+                self.held.store(Some(Arc::new(Held { keys: keys.clone(), fetched: Instant::now(), renew_after })));
                 Ok(keys)
             }
             Err(error) => {

@@ -5,6 +5,9 @@
 //! **Flow** woken by a logout, or by time -> due rows -> claimed by moving their time -> signed -> door -> dropped or tried later.
 //!
 //! Nobody waits for a client here: a request that ends a session only writes rows. A stop loses nothing, since a claim ends.
+//!
+//! However many clients a logout tells (DS-25), the rows wait in the store and few of them in memory: [`MOST_CALLS`] in all,
+//! [`PER_HOST`] for one host. A message is sent once its session is over: those of a large session are queued before its end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -33,11 +36,19 @@ const BATCH: i64 = 200;
 /// Calls to one host at once, and calls to it that may wait for their turn (SS-12).
 const PER_HOST: (usize, usize) = (4, 64);
 
+/// Calls under way and waiting for their turn, over all hosts.
+const MOST_CALLS: usize = 512;
+
 /// A claimed row comes back after so many seconds: longer than every call to its host before it could take.
 const CLAIM_SECONDS: i64 = 120;
 
-/// A row whose host is full comes back after so many seconds.
-const FULL_SECONDS: i64 = 30;
+/// Rows whose host is full come back after so many seconds: as many at once as may wait, the others later, so that each row is
+/// moved about once.
+const FULL_SECONDS: i64 = 5;
+
+/// A message whose session lives comes back after so many seconds, and is given up after so many: whoever ends a large session
+/// queues its messages first, and if that request came to nothing, so do they.
+const LIVING: (i64, i64) = (10, 120);
 
 /// How long calls in flight may go on after a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(6);
@@ -125,17 +136,22 @@ struct Ready {
 /// Sends until `stop`.
 pub(crate) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut calls = JoinSet::new();
+    let mut crowded = false;
     let mut clock = tokio::time::interval(LOOK_EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = app.outbox.woken.notified() => {
                 for realm in app.outbox.woken_realms() {
-                    look(&app, realm, &mut calls).await;
+                    crowded |= look(&app, realm, &mut calls).await == Seen::Crowd;
                 }
             }
-            _ = clock.tick() => look_everywhere(&app, &mut calls).await,
-            Some(_) = calls.join_next(), if !calls.is_empty() => {}
+            _ = clock.tick() => crowded = look_everywhere(&app, &mut calls).await == Seen::Crowd,
+            Some(_) = calls.join_next(), if !calls.is_empty() => {
+                if crowded && calls.len() <= MOST_CALLS / 2 {
+                    crowded = look_everywhere(&app, &mut calls).await == Seen::Crowd;
+                }
+            }
             _ = stop.changed() => break,
         }
     }
@@ -147,29 +163,53 @@ pub(crate) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 
 /// Sends what is due now, in every realm, and waits until each call is over.
 pub(crate) async fn send_due(app: &Arc<App>) {
-    let mut calls = JoinSet::new();
-    look_everywhere(app, &mut calls).await;
-    while calls.join_next().await.is_some() {}
-}
-
-async fn look_everywhere(app: &Arc<App>, calls: &mut JoinSet<()>) {
-    let Ok(names) = app.db.realm_names().await else { return };
-    for realm in names {
-        look(app, realm, calls).await;
+    loop {
+        let mut calls = JoinSet::new();
+        let seen = look_everywhere(app, &mut calls).await;
+        while calls.join_next().await.is_some() {}
+        if seen == Seen::All {
+            return;
+        }
     }
 }
 
-/// Every due row of a realm is sent, moved in time or dropped, so a full batch is followed by another one.
-async fn look(app: &Arc<App>, (realm, name): (RealmId, String), calls: &mut JoinSet<()>) {
-    loop {
-        let now = app.now();
-        let Ok(due) = app.db.due_logouts(&realm, now.secs(), BATCH).await else { return };
-        if due.is_empty() {
-            return;
+/// What a look at the rows came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// No due row is left, as far as could be read.
+    All,
+    /// Rows are left for when calls are over.
+    Crowd,
+}
+
+async fn look_everywhere(app: &Arc<App>, calls: &mut JoinSet<()>) -> Seen {
+    let Ok(names) = app.db.realm_names().await else { return Seen::All };
+    let mut seen = Seen::All;
+    for realm in names {
+        if look(app, realm, calls).await == Seen::Crowd {
+            seen = Seen::Crowd;
         }
-        let more = i64::try_from(due.len()).unwrap_or(BATCH) >= BATCH;
-        let Ok(Some(view)) = app.realm(&name).await else { return };
-        let (writes, ready) = sort(app, &view, due).await;
+    }
+    seen
+}
+
+/// Every due row of a realm is sent, moved in time or dropped, so a full batch is followed by another one.
+async fn look(app: &Arc<App>, (realm, name): (RealmId, String), calls: &mut JoinSet<()>) -> Seen {
+    let mut surplus = HashMap::new();
+    loop {
+        while calls.try_join_next().is_some() {}
+        let room = i64::try_from(MOST_CALLS.saturating_sub(calls.len())).unwrap_or(0);
+        if room == 0 {
+            return Seen::Crowd;
+        }
+        let (now, batch) = (app.now(), BATCH.min(room));
+        let Ok(due) = app.db.due_logouts(&realm, now.secs(), batch).await else { return Seen::All };
+        if due.is_empty() {
+            return Seen::All;
+        }
+        let more = i64::try_from(due.len()).unwrap_or(batch) >= batch;
+        let Ok(Some(view)) = app.realm(&name).await else { return Seen::All };
+        let (writes, ready) = sort(app, &view, due, &mut surplus).await;
         // Nothing to write: another node has them all.
         let more = more && !writes.is_empty();
         let claimed = app.db.apply(Plan::new(Lane::Admin, writes)).await;
@@ -182,13 +222,30 @@ async fn look(app: &Arc<App>, (realm, name): (RealmId, String), calls: &mut Join
             }
         }
         if !(claimed && more) {
-            return;
+            return Seen::All;
         }
     }
 }
 
-/// Which rows are sent now, and what is written of all of them before.
-async fn sort(app: &App, view: &RealmView, due: Vec<LogoutDelivery>) -> (Vec<Write>, Vec<Ready>) {
+/// When a row whose session is not over is looked at again; `Some(None)`: never. `None`: its session is over.
+async fn living(app: &App, realm: &RealmId, delivery: &LogoutDelivery) -> Option<Option<i64>> {
+    let (again, given_up) = LIVING;
+    let now = app.now().secs();
+    // What cannot be read is taken for alive: nobody hears of a logout that was not.
+    match app.db.user_session(realm, &delivery.session).await {
+        Ok(None) => None,
+        Ok(Some(_)) if now >= backchannel::queued_at(delivery).saturating_add(given_up) => Some(None),
+        Ok(Some(_)) | Err(_) => Some(Some(now.saturating_add(again))),
+    }
+}
+
+/// Which rows are sent now, and what is written of all of them before. `surplus` counts, by host, the rows that found no room.
+async fn sort(
+    app: &App,
+    view: &RealmView,
+    due: Vec<LogoutDelivery>,
+    surplus: &mut HashMap<String, i64>,
+) -> (Vec<Write>, Vec<Ready>) {
     let (mut writes, mut ready) = (Vec::new(), Vec::new());
     let (realm, now) = (&view.records.realm.id, app.now());
     for delivery in due {
@@ -199,10 +256,24 @@ async fn sort(app: &App, view: &RealmView, due: Vec<LogoutDelivery>) -> (Vec<Wri
             writes.push(Write::DropLogout(realm.clone(), delivery.id));
             continue;
         };
+        match living(app, realm, &delivery).await {
+            None => {}
+            Some(Some(later)) => {
+                writes.push(Write::RetryLogout(realm.clone(), delivery.id, delivery.attempts, later));
+                continue;
+            }
+            Some(None) => {
+                writes.push(Write::DropLogout(realm.clone(), delivery.id));
+                continue;
+            }
+        }
         let port = address.port_or_known_default().unwrap_or_default();
         let host = format!("{}:{port}", address.host_str().unwrap_or_default());
         let Some(turns) = app.outbox.enter(&host) else {
-            let later = now.secs() + FULL_SECONDS;
+            let before = surplus.entry(host).or_insert(0);
+            let turns = 1 + *before / i64::try_from(PER_HOST.1).unwrap_or(1);
+            *before += 1;
+            let later = now.secs().saturating_add(FULL_SECONDS.saturating_mul(turns));
             writes.push(Write::RetryLogout(realm.clone(), delivery.id, delivery.attempts, later));
             continue;
         };

@@ -16,7 +16,8 @@ use crate::state::{App, RealmView, Unavailable};
 /// Reloads when a client that is told went away meanwhile.
 const TRIES: usize = 3;
 
-/// Messages of one plan: it has room for 1,000 rows, and what ends has its own.
+/// Messages of one plan: it has room for 1,000 rows, and what ends has its own. What is more goes ahead in plans of its own, and
+/// is sent once the session is over (DS-25).
 const MOST_MESSAGES: usize = 300;
 
 /// Where a session ends.
@@ -44,19 +45,12 @@ impl Ending {
         Ok(Some(Self { session, clients }))
     }
 
-    /// The end itself and the messages that it owes.
-    fn writes(&self, place: Place<'_>, audience: Audience) -> Vec<Write> {
-        let mut writes = law::session(&place.view.records, &self.session.id, place.now);
-        writes.extend(self.messages(place, audience));
-        writes
-    }
-
-    fn messages(&self, place: Place<'_>, audience: Audience) -> impl Iterator<Item = Write> {
+    fn messages(&self, place: Place<'_>, audience: Audience) -> Vec<Write> {
         let (records, entropy) = (&place.view.records, place.app.entropy.as_ref());
         let ended = (&self.session, self.clients.as_slice());
         let owed = backchannel::owed(records, place.issuer, ended, audience, (entropy, place.now));
         let realm = records.realm.id.clone();
-        owed.into_iter().map(move |delivery| Write::QueueLogout(realm.clone(), delivery))
+        owed.into_iter().map(|delivery| Write::QueueLogout(realm.clone(), delivery)).collect()
     }
 
     /// What the logout page frames.
@@ -75,7 +69,10 @@ pub(crate) async fn end(
 ) -> Result<Option<Ending>, Unavailable> {
     for _ in 0..TRIES {
         let Some(ending) = Ending::of(place, id).await? else { return Ok(None) };
-        let mut writes = ending.writes(place, audience);
+        let mut messages = ending.messages(place, audience);
+        ahead(place, &mut messages).await?;
+        let mut writes = law::session(&place.view.records, &ending.session.id, place.now);
+        writes.extend(messages);
         writes.extend(more(&ending.session));
         match place.app.db.apply(Plan::new(Lane::Gate, writes)).await {
             Ok(()) => {
@@ -87,6 +84,28 @@ pub(crate) async fn end(
         }
     }
     Err(Unavailable)
+}
+
+/// Queues what is more than one plan can take with it. Whoever stops now has ended nothing and told nobody.
+async fn ahead(place: Place<'_>, messages: &mut Vec<Write>) -> Result<(), Unavailable> {
+    let db = &place.app.db;
+    while messages.len() > MOST_MESSAGES {
+        let piece = messages.split_off(messages.len() - MOST_MESSAGES);
+        match db.apply(Plan::new(Lane::Admin, piece.clone())).await {
+            Ok(()) => {}
+            // A client of the piece was removed meanwhile: the others are told.
+            Err(ApplyError::Gate(_)) => {
+                for one in piece {
+                    match db.apply(Plan::new(Lane::Admin, vec![one])).await {
+                        Ok(()) | Err(ApplyError::Gate(_)) => {}
+                        Err(_) => return Err(Unavailable),
+                    }
+                }
+            }
+            Err(_) => return Err(Unavailable),
+        }
+    }
+    Ok(())
 }
 
 /// What ends all sessions of a user but one, with the messages that it owes. Listed before the plan: a session that begins
@@ -101,12 +120,12 @@ pub(crate) async fn of_user(
     let mut writes = law::sessions(&place.view.records, user, &sessions, except, place.now);
     let mut messages = Vec::new();
     for session in sessions {
-        if Some(&session.id) != except && messages.len() < MOST_MESSAGES {
+        if Some(&session.id) != except {
             let clients = db.client_sessions(realm, &session.id).await.map_err(|_| Unavailable)?;
             messages.extend(Ending { session, clients }.messages(place, Audience::Server));
+            ahead(place, &mut messages).await?;
         }
     }
-    messages.truncate(MOST_MESSAGES);
     writes.extend(messages);
     Ok(writes)
 }

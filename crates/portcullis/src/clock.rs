@@ -79,7 +79,34 @@ impl Stopwatch {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use portcullis_core::entropy::{token, uuid};
+
     use super::*;
+
+    #[test]
+    fn se_14_ids_are_128_bits_of_the_systems_randomness_and_do_not_repeat() {
+        let (mut seen, mut ones, mut zeros) = (HashSet::with_capacity(1_000_000), 0_u128, 0_u128);
+        for _ in 0..1_000_000 {
+            let mut bytes = [0; 16];
+            SystemEntropy.fill(&mut bytes);
+            let number = u128::from_be_bytes(bytes);
+            assert!(seen.insert(number), "twice: {number:x}");
+            ones |= number;
+            zeros |= !number;
+        }
+        assert_eq!((ones, zeros), (u128::MAX, u128::MAX), "every bit is drawn");
+        // What is made of them keeps every bit, and another process draws others: there is no seed.
+        let mut texts = HashSet::new();
+        for _ in 0..20_000 {
+            let id = uuid(&SystemEntropy);
+            let bits = u128::from_str_radix(&id.replace('-', ""), 16).unwrap();
+            assert!(id.len() == 36 && !seen.contains(&bits) && texts.insert(id));
+            let handle = token::<32>(&SystemEntropy);
+            assert!(handle.len() == 43 && texts.insert(handle));
+        }
+    }
 
     #[test]
     fn a_wall_clock_that_jumps_is_noticed() {

@@ -22,6 +22,17 @@ fn free_port() -> u16 {
 
 impl Served {
     fn start(folder: &Path, tls: bool) -> Self {
+        Self::start_by(Command::new(PROGRAM), folder, tls)
+    }
+
+    /// With so many file descriptors at most.
+    fn start_with(descriptors: u32, folder: &Path) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""), PROGRAM]);
+        Self::start_by(shell, folder, false)
+    }
+
+    fn start_by(mut program: Command, folder: &Path, tls: bool) -> Self {
         let (main, admin, health) = (free_port(), free_port(), free_port());
         let scheme = if tls { "https" } else { "http" };
         let mut text = format!(
@@ -41,7 +52,7 @@ impl Served {
         }
         let file = folder.join("portcullis.toml");
         std::fs::write(&file, text).unwrap();
-        let child = Command::new(PROGRAM)
+        let child = program
             .args(["serve", "--config", file.to_str().unwrap()])
             .env_clear()
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
@@ -152,4 +163,22 @@ fn over_tls(port: u16, pem: &[u8]) -> String {
     let mut answer = String::new();
     let _cut_short = stream.read_to_string(&mut answer);
     answer
+}
+
+#[test]
+fn ds_23_a_server_without_descriptors_lives_and_serves_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut served = Served::start_with(96, folder.path());
+    assert_eq!(served.status(served.main, "localhost", "/realms/nowhere"), 404, "the honest twin before");
+    let flood: Vec<TcpStream> = (0..200).filter_map(|_| TcpStream::connect(("127.0.0.1", served.main)).ok()).collect();
+    assert!(flood.len() > 96, "{} connections", flood.len());
+    // The server has taken all it can: no descriptor is left, and it neither ended nor gave up its listener.
+    let open = || std::fs::read_dir(format!("/proc/{}/fd", served.child.id())).unwrap().count();
+    assert!((0..200_000).any(|_| open() >= 96), "{} descriptors", open());
+    assert!(served.child.try_wait().unwrap().is_none(), "it lives");
+    drop(flood);
+    let serves = || served.status(served.main, "localhost", "/realms/nowhere") == 404;
+    assert!((0..100_000).any(|_| serves()), "it accepts again");
+    assert_eq!(served.status(served.health, "localhost", "/health/live"), 200);
+    assert_eq!(served.stop().0, Some(0));
 }

@@ -207,3 +207,23 @@ fn nothing_points_outside_the_checkout() -> Result<()> {
     assert_eq!(found, [] as [PathBuf; 0]);
     Ok(())
 }
+
+/// Pattern engines that look back: one hostile pattern or text costs them exponential time.
+const BACKTRACKING: [&str; 6] = ["fancy-regex", "pcre2", "onig", "regress", "glob-match", "wildmatch"];
+
+#[test]
+fn ds_15_no_pattern_engine_reads_configuration() -> Result<()> {
+    // None is anywhere in the tree; the linear one that the log filter brings is used by no room.
+    let lock = fs::read_to_string(root()?.join("Cargo.lock"))?;
+    let names: BTreeSet<&str> =
+        lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')).collect();
+    assert!(names.contains("portcullis-idp"));
+    for engine in BACKTRACKING {
+        assert!(!names.contains(engine), "{engine}");
+    }
+    for package in metadata()?.workspace_packages() {
+        let own = imports(package);
+        assert!(!own.iter().any(|name| name.starts_with("regex") || name == "globset"), "{}", package.name);
+    }
+    Ok(())
+}

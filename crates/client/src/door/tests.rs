@@ -233,3 +233,27 @@ async fn ss_09_an_answer_that_never_ends_is_given_up() {
     assert!(began.elapsed() <= DEADLINE + Duration::from_secs(1));
     silent.abort();
 }
+
+/// Remembers which names it was asked for.
+#[derive(Debug, Default)]
+struct Asked(std::sync::Mutex<Vec<String>>);
+
+#[async_trait]
+impl Names for Asked {
+    async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        self.0.lock().unwrap().push(name.to_owned());
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn ss_14_a_strangers_name_is_whole_so_that_no_search_domain_is_tried() {
+    let asked = Arc::new(Asked::default());
+    let door = Door::with(Reach::PublicOnly, &[], asked.clone()).unwrap();
+    assert!(door.get("https://keys.partner/jwks").await.is_err());
+    assert_eq!(*asked.0.lock().unwrap(), ["keys.partner."]);
+    // What the operator wrote is resolved as the machine resolves names.
+    let own = Door::with(Reach::Configured, &[], asked.clone()).unwrap();
+    assert!(own.get("https://idp/jwks").await.is_err());
+    assert_eq!(asked.0.lock().unwrap().last().map(String::as_str), Some("idp"));
+}

@@ -55,7 +55,7 @@ fn keys_of(fake: &Fake, cool_down: Duration) -> IssuerKeys {
 }
 
 #[tokio::test]
-async fn ds_10_a_flood_of_unknown_kids_makes_one_fetch_per_cool_down() {
+async fn ds_10_ds_28_a_flood_of_unknown_kids_makes_one_fetch_per_cool_down() {
     let fake = fake(&["a"]).await;
     let keys = Arc::new(keys_of(&fake, Duration::from_secs(3600)));
     let flood: Vec<_> = (0..50)
@@ -106,4 +106,13 @@ async fn oidc_discovery_4_3_another_issuer_is_refused() {
     let slashed = format!("{}/", fake.issuer.get().unwrap());
     assert!(Metadata::fetch(&door, &slashed).await.unwrap_err().to_string().contains("expected"));
     assert!(Metadata::fetch(&door, fake.issuer.get().unwrap()).await.is_ok());
+}
+
+#[test]
+fn ds_28_processes_that_began_together_do_not_renew_together() {
+    let whole = Duration::from_secs(300);
+    let times: std::collections::BTreeSet<Duration> = (0..200).map(|_| spread(whole)).collect();
+    assert!(times.iter().all(|time| *time <= whole && *time > whole - whole / 5), "{times:?}");
+    assert!(times.len() > 50, "{} moments for 200 processes", times.len());
+    assert_eq!(spread(Duration::ZERO), Duration::ZERO);
 }

@@ -78,8 +78,9 @@ impl PasswordPolicy {
                     policy.hash_iterations = argument.trim().parse().ok();
                     continue;
                 }
+                "" if piece.trim().is_empty() => continue,
                 // About the age of passwords and logins, not about their text.
-                "" | "forceExpiredPasswordChange" | "maxAuthAge" | "passwordAge" | "recoveryCodesWarningThreshold" => {
+                "forceExpiredPasswordChange" | "maxAuthAge" | "passwordAge" | "recoveryCodesWarningThreshold" => {
                     continue;
                 }
                 _ => Rule::Unchecked(plain("invalidPasswordGenericMessage")),
@@ -206,5 +207,19 @@ mod tests {
         assert_eq!(policy.hash_algorithm.as_deref(), Some("pbkdf2-sha512"));
         assert_eq!((policy.hash_iterations, policy.history()), (Some(30000), Some(5)));
         assert_eq!(policy.history_violation().argument, Some(5));
+    }
+
+    #[test]
+    fn ds_15_a_configured_pattern_is_never_run() {
+        let nested = format!("regexPattern({}a{}$)", "(".repeat(50_000), "+)".repeat(50_000));
+        let open = "(".repeat(200_000);
+        let words = format!("regexPattern((a+)+$){}", " and length(1)".repeat(5_000));
+        for policy in ["regexPattern((a+)+$)", "regexPattern((a|aa)+$) and length(1)", &nested, &words] {
+            let found = PasswordPolicy::parse(Some(policy)).check(&"a".repeat(5_000), ALICE).err();
+            assert_eq!(found.map(|v| v.message), Some("invalidPasswordRegexPatternMessage"));
+        }
+        // Whatever cannot be read refuses too.
+        assert!(PasswordPolicy::parse(Some(&open)).check("a", ALICE).is_err());
+        assert!(PasswordPolicy::parse(Some("length(1)")).check("a", ALICE).is_ok());
     }
 }

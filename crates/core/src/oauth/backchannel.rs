@@ -126,6 +126,12 @@ fn told<'a>(records: &'a RealmRecords, clients: &'a [ClientSession]) -> impl Ite
     clients.iter().filter_map(|session| records.client_by_uuid(&session.client))
 }
 
+/// When a message was queued, seconds.
+#[must_use]
+pub const fn queued_at(delivery: &LogoutDelivery) -> i64 {
+    delivery.expires_at.saturating_sub(TRIED_FOR)
+}
+
 /// Where a client's logout tokens go: as registered, a relative address below the client's root.
 #[must_use]
 pub fn url(client: &Client) -> Option<Url> {

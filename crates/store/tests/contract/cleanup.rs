@@ -3,6 +3,7 @@
 use portcullis_core::ids::RealmId;
 use portcullis_core::plan::{LoginKey, Write};
 use portcullis_core::realm::RealmState;
+use portcullis_core::session::UserSession;
 use portcullis_core::time::Now;
 use portcullis_store::{Db, RealmLimits};
 
@@ -136,4 +137,30 @@ pub(crate) async fn a_sweep_holds_back_more_than_a_fifth(db: Db) {
     assert_eq!(report.tables[0].removed, 101);
     let left = db.user_sessions_of(&r, &"u1".into()).await.unwrap();
     assert_eq!(left.len(), 500);
+}
+
+pub(crate) async fn ds_28_sessions_that_end_together_are_swept_in_small_pieces(db: Db) {
+    let r = realm_id("r");
+    write(&db, whole_realm("r")).await.unwrap();
+    let many = |name: &'static str, count: usize, started: i64| {
+        let r = r.clone();
+        (0..count).map(move |n| {
+            let row = UserSession { started, ..session(&format!("{name}{n}"), "u1") };
+            Write::CreateUserSession(r.clone(), row)
+        })
+    };
+    let now = 200_000;
+    let rows: Vec<Write> = many("over", 900, 1_000).chain(many("alive", 3_700, now)).collect();
+    for piece in rows.chunks(900) {
+        write(&db, piece.to_vec()).await.unwrap();
+    }
+    let before = db.stats();
+    let report = db.sweep(Now::from_secs(now), &limits(&r)).await.unwrap();
+    let after = db.stats();
+    assert!(!report.alarm());
+    assert_eq!(report.tables[0].removed, 901, "all that ended, the sample's own with them");
+    let (plans, removed) = (after.plans - before.plans, after.rows - before.rows);
+    // No plan takes more than 200, so a login waits for 200 rows at most.
+    assert!(plans >= removed.div_ceil(200) && plans <= 2 + removed.div_ceil(200), "{plans} plans for {removed} rows");
+    assert_eq!(db.user_sessions_of(&r, &"u1".into()).await.unwrap().len(), 3_700);
 }

@@ -70,6 +70,7 @@ on_every_engine! {
     cleanup::a_removal_that_was_cut_off_goes_on,
     cleanup::a_sweep_takes_what_expired_more_than_a_day_ago,
     cleanup::a_sweep_holds_back_more_than_a_fifth,
+    cleanup::ds_28_sessions_that_end_together_are_swept_in_small_pieces,
 }
 
 macro_rules! on_every_ephemeral {

@@ -2,7 +2,7 @@
 
 use std::future::IntoFuture as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 struct Inside {
     status: Arc<AtomicU16>,
     heard: mpsc::UnboundedSender<String>,
+    /// Calls under way, and the most there ever were.
+    calls: Arc<(AtomicUsize, AtomicUsize)>,
 }
 
 /// Listens until it is dropped.
@@ -32,6 +34,7 @@ pub(crate) struct Ear {
     pub(crate) url: String,
     status: Arc<AtomicU16>,
     heard: mpsc::UnboundedReceiver<String>,
+    calls: Arc<(AtomicUsize, AtomicUsize)>,
     task: JoinHandle<()>,
 }
 
@@ -46,7 +49,8 @@ impl Ear {
     pub(crate) async fn open(status: u16) -> Result<Self> {
         let (send, heard) = mpsc::unbounded_channel();
         let status = Arc::new(AtomicU16::new(status));
-        let inside = Inside { status: Arc::clone(&status), heard: send };
+        let calls = Arc::default();
+        let inside = Inside { status: Arc::clone(&status), heard: send, calls: Arc::clone(&calls) };
         let router = Router::new().route("/bye", post(hear)).with_state(inside);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/bye", listener.local_addr()?);
@@ -55,7 +59,7 @@ impl Ear {
             // It ends only when the task is aborted.
             let _ = serving.await;
         });
-        Ok(Self { url, status, heard, task })
+        Ok(Self { url, status, heard, calls, task })
     }
 
     /// Answers differently from now on.
@@ -69,6 +73,17 @@ impl Ear {
         parameter(&format!("?{}", heard.context("the ear is closed")?), "logout_token").context("no logout_token")
     }
 
+    /// A logout token that came already.
+    pub(crate) fn heard_now(&mut self) -> Result<Option<String>> {
+        let Ok(heard) = self.heard.try_recv() else { return Ok(None) };
+        parameter(&format!("?{heard}"), "logout_token").context("no logout_token").map(Some)
+    }
+
+    /// The most calls at the same time so far.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.calls.1.load(Ordering::SeqCst)
+    }
+
     /// Whether something came that nobody waited for.
     pub(crate) fn heard_more(&mut self) -> bool {
         self.heard.try_recv().is_ok()
@@ -80,10 +95,15 @@ async fn hear(State(inside): State<Inside>, headers: HeaderMap, body: String) ->
     if !form || inside.heard.send(body).is_err() {
         return StatusCode::UNSUPPORTED_MEDIA_TYPE;
     }
-    match inside.status.load(Ordering::SeqCst) {
+    let (now, most) = &*inside.calls;
+    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+    tokio::task::yield_now().await;
+    let status = match inside.status.load(Ordering::SeqCst) {
         SILENCE => std::future::pending().await,
         status => StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-    }
+    };
+    now.fetch_sub(1, Ordering::SeqCst);
+    status
 }
 
 /// Waits until a stored fact is so.

@@ -138,17 +138,27 @@ async fn knocks(stage: &Stage, browser: &mut Browser, bearer: &str) -> Result<Ve
     ];
     let id = stage.user("alice").await?.id;
     let mut answers = Vec::new();
-    // A tab that somebody opened with this session, or without one, and one in the middle of proving who it is.
+    // Tabs in which nobody proved anything, in which the owner is asked again, and one where she did and owes a consent only.
+    let mut tabs = Vec::new();
     for changes in [&[][..], &[("prompt", Some("login"))], &[("kc_action", Some("UPDATE_PASSWORD"))]] {
         let opened = browser.ask(changes).await?;
         assert_ne!(outcome(&opened), Outcome::UpdatePassword, "{changes:?}");
-        let own =
-            action(&opened).unwrap_or_else(|_| format!("/realms/{REALM}/login-actions/authenticate?client_id=app"));
+        let nowhere = || format!("/realms/{REALM}/login-actions/authenticate?client_id=app");
+        tabs.push((browser.copy()?, action(&opened).unwrap_or_else(|_| nowhere())));
+    }
+    let mut asking = browser.at_client("asker")?;
+    let answer = asking.ask(&[]).await?;
+    let Outcome::Onward(consent) = outcome(&answer) else { anyhow::bail!("no consent: {:?}", outcome(&answer)) };
+    let page = asking.rp.open(&consent).await?;
+    let code = portcullis_testkit::golden::Page::read(&page.text()).input("code").unwrap_or_default().to_owned();
+    let own = edited(&crate::stage::relative(&consent)?, &[("session_code", Some(&code))]);
+    tabs.push((asking, own));
+    for (tab, own) in tabs {
         let owed = own.replace("/authenticate?", "/required-action?");
         for execution in [None, Some("UPDATE_PASSWORD"), Some("update_password"), Some("UPDATE_PROFILE")] {
             let target = edited(&owed, &[("execution", execution)]);
-            answers.push((target.clone(), browser.copy()?.rp.send(Exchange::form(&target, &new)).await?));
-            answers.push((target.clone(), browser.copy()?.rp.send(Exchange::get(&target)).await?));
+            answers.push((target.clone(), tab.copy()?.rp.send(Exchange::form(&target, &new)).await?));
+            answers.push((target.clone(), tab.copy()?.rp.send(Exchange::get(&target)).await?));
         }
     }
     let credential = json!({ "type": "password", "value": "forged-1", "temporary": false });

@@ -226,6 +226,17 @@ fn ru_17_a_giant_uri_is_refused() {
     refused_in_both(&["https://app.example.com/*", "*"], &[&giant]);
 }
 
+/// A star is a star at the end only; everything else of a registration is text that is compared once.
+#[test]
+fn ds_15_a_wildcard_registration_is_no_pattern() {
+    let stars = format!("https://app.example.com/{}x", "*a".repeat(1_000));
+    let nested = format!("https://app.example.com/{}$", "(a+)+".repeat(400));
+    let hostile = format!("https://app.example.com/{}", "a".repeat(1_990));
+    refused_in_both(&[&stars, &nested, "https://app.example.com/**b", "https://*.example.com/(a|aa)+*"], &[&hostile]);
+    assert!(matches(Profile::Keycloak, &["https://app.example.com/*"], &hostile));
+    assert!(!matches(Profile::Keycloak, &["https://app.example.com/a.*b"], "https://app.example.com/aab"));
+}
+
 #[test]
 fn ru_18_a_custom_scheme_needs_reverse_domain_form_in_a_strict_realm() {
     assert!(!is_registrable("myapp:/cb"));
