@@ -106,6 +106,20 @@ post "$OIDC/revoke" "${SECRET[@]}" -d "token=$(member refresh_token "$offline")"
 want 'Offline user session not found' "$(post "$OIDC/token" "${SECRET[@]}" -d grant_type=refresh_token -d "refresh_token=$(member refresh_token "$offline")")" \
   'offline access: revoked'
 
+# --- an administrator sees it and takes it back --------------------------------------------------------------------------------------
+offline=$(post "$OIDC/token" "${SECRET[@]}" -d grant_type=password -d username=carol -d password=carol-password -d 'scope=openid offline_access')
+admin=$(member access_token "$(post "$OIDC/token" "${SECRET[@]}" -d grant_type=password -d username=ada -d password=ada-password)")
+ask() { curl -sS -H "Authorization: Bearer $admin" "$@"; }
+ADMIN=$BASE/admin/realms/curl
+user=$(member id "$(ask "$ADMIN/users?username=carol&exact=true")")
+client=$(member id "$(ask "$ADMIN/clients?clientId=backend")")
+want '"username":"carol"' "$(ask "$ADMIN/users/$user/offline-sessions/$client")" 'administration: the offline sessions of a user'
+want '"count":1' "$(ask "$ADMIN/clients/$client/offline-session-count")" 'administration: the offline sessions of a client, counted'
+want 'Offline Token' "$(ask "$ADMIN/users/$user/consents")" 'administration: what a user gave away'
+ask -X DELETE "$ADMIN/users/$user/consents/backend"
+want 'Offline user session not found' "$(post "$OIDC/token" "${SECRET[@]}" -d grant_type=refresh_token -d "refresh_token=$(member refresh_token "$offline")")" \
+  'administration: taken back'
+
 # --- pushed authorization request (RFC 9126) ------------------------------------------------------------------------------------------
 pushed=$(post "$OIDC/ext/par/request" -d "$request")
 uri=$(member request_uri "$pushed")

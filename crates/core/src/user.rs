@@ -9,8 +9,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::client::Client;
 use crate::ids::{ClientUuid, CredentialId, GroupId, RoleId, UserId};
 use crate::secret::Secret;
+use crate::time::Now;
 
 /// A stored user.
 #[derive(Clone, Debug)]
@@ -35,6 +37,25 @@ pub struct User {
     pub roles: Vec<RoleId>,
     /// Groups it is a member of.
     pub groups: Vec<GroupId>,
+}
+
+impl User {
+    /// The account under which a client acts for itself, as Keycloak 26.4 makes it: the realm's default role and no other.
+    #[must_use]
+    pub fn service_account(client: &Client, default_role: Option<&RoleId>, id: UserId, now: Now) -> Self {
+        Self {
+            id,
+            username: format!("service-account-{}", client.client_id.to_lowercase()),
+            email: None,
+            version: 1,
+            enabled: true,
+            not_before: 0,
+            service_account_client: Some(client.id.clone()),
+            settings: UserSettings { created_timestamp: now.millis(), ..UserSettings::default() },
+            roles: default_role.into_iter().cloned().collect(),
+            groups: Vec::new(),
+        }
+    }
 }
 
 /// Keycloak's `UserRepresentation` without id, names that are columns, roles and groups.

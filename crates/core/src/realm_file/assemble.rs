@@ -20,6 +20,7 @@ use crate::client::Client;
 use crate::entropy::{Entropy, uuid};
 use crate::group::Group;
 use crate::ids::{ClientUuid, CredentialId, GroupId, RealmId, RoleId};
+use crate::pending::Consent;
 use crate::realm::{Profile, Realm, RealmState};
 use crate::role::Role;
 use crate::scope::ClientScope;
@@ -53,6 +54,8 @@ pub struct NewUser {
     pub user: User,
     /// Its credentials.
     pub credentials: Vec<NewCredential>,
+    /// What it allowed clients.
+    pub consents: Vec<Consent>,
 }
 
 /// A credential of a new user.

@@ -84,6 +84,12 @@ pub(super) const USER_COMPUTED: &[&str] = &[
     "self", "origin", "userProfileMetadata", "totp", "disableableCredentialTypes", "access",
 ];
 
+/// `UserConsentRepresentation`.
+#[rustfmt::skip]
+pub(super) const CONSENT: &[&str] = &[
+    "clientId", "grantedClientScopes", "createdDate", "lastUpdatedDate", "grantedRealmRoles",
+];
+
 /// `CredentialRepresentation`.
 #[rustfmt::skip]
 pub(super) const CREDENTIAL: &[&str] = &[

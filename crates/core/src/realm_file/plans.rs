@@ -211,6 +211,9 @@ fn add_user(packer: &mut Packer, realm: &RealmId, new: NewUser, hashes: &mut Has
         };
         packer.push(Write::AddCredential(realm.clone(), id.clone(), credential))?;
     }
+    for consent in new.consents {
+        packer.push(Write::PutConsent(realm.clone(), consent))?;
+    }
     Ok(())
 }
 

@@ -29,6 +29,34 @@ pub(super) struct FileUser {
     pub(super) client_roles: ClientRoleNames,
     pub(super) groups: Vec<String>,
     pub(super) credentials: Vec<FileCredential>,
+    pub(super) consents: Vec<FileConsent>,
+}
+
+/// What a user allowed a client.
+pub(super) struct FileConsent {
+    pub(super) place: String,
+    pub(super) client_id: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) created: Option<i64>,
+    pub(super) updated: Option<i64>,
+}
+
+impl FileConsent {
+    fn list(user: &mut Obj) -> Result<Vec<Self>, Refusal> {
+        user.objects("clientConsents")?.unwrap_or_default().into_iter().map(Self::read).collect()
+    }
+
+    /// `grantedRealmRoles` are of the time before client scopes: not looked at.
+    fn read(mut obj: Obj) -> Result<Self, Refusal> {
+        obj.only(members::CONSENT, "UserConsentRepresentation")?;
+        Ok(Self {
+            place: obj.place.clone(),
+            client_id: obj.text("clientId")?.ok_or_else(|| obj.refuse("clientId", Reason::Missing("clientId")))?,
+            scopes: obj.texts("grantedClientScopes")?.unwrap_or_default(),
+            created: obj.number("createdDate")?,
+            updated: obj.number("lastUpdatedDate")?,
+        })
+    }
 }
 
 impl FileUser {
@@ -50,6 +78,7 @@ impl FileUser {
             }
         }
         let credentials = FileCredential::list(&mut obj)?;
+        let consents = FileConsent::list(&mut obj)?;
         let mut user = Self {
             place: obj.place.clone(),
             id: obj.text("id")?,
@@ -72,6 +101,7 @@ impl FileUser {
                 other: Map::new(),
             },
             credentials,
+            consents,
         };
         user.limits(&obj)?;
         user.temporary_password();

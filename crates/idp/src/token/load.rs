@@ -13,10 +13,11 @@ use portcullis_core::oauth::grants::{
 };
 use portcullis_core::oauth::token::{Context, Opened};
 use portcullis_core::pending::{Consent, DeviceState};
+use portcullis_core::plan::Gate;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, Limits, jws};
-use portcullis_store::{Key, Kind};
+use portcullis_store::{ApplyError, Key, Kind};
 
 use super::{Call, Progress};
 use crate::bearer::{self, Refused};
@@ -168,7 +169,16 @@ impl Call<'_> {
 
     pub(super) async fn client_credentials(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>) -> Outcome {
         let (realm, client) = (&view.records.realm.id, opened.client.client());
-        let account = self.app.db.service_account(realm, &client.id).await.map_err(unavailable)?;
+        let stored = async || self.app.db.service_account(realm, &client.id).await.map_err(unavailable);
+        let mut account = stored().await?;
+        if account.is_none() {
+            match self.app.db.apply(client_credentials::new_account(cx, client)).await {
+                // Somebody else made it, or has its name: what is stored says which.
+                Ok(()) | Err(ApplyError::Gate(Gate::Taken(_))) => account = stored().await?,
+                Err(ApplyError::Gate(_)) => return Ok(None),
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
         self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_ref())).await
     }
 

@@ -161,3 +161,24 @@ async fn rt_14_an_online_code_gives_nothing_once_its_login_became_an_offline_ses
     tokens(&refresh(&mut web, &held.refresh).await?)?;
     Ok(())
 }
+
+/// Asked of Keycloak 26.4.2: its logout doors do not look whether the realm is on, its token doors do.
+#[tokio::test]
+async fn lo_05_a_realm_that_is_switched_off_still_lets_people_log_out() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let mut app = party(&server, "app")?;
+        let (kept, ended) = (login(&mut party(&server, "app")?).await?, offline(&mut app).await?);
+        edit_realm(&server, |realm| realm.settings.enabled = false).await?;
+        assert_eq!(refresh(&mut app, &kept.refresh).await?.status, 403, "{house:?}");
+        let path = format!("/realms/{REALM}/protocol/openid-connect/revoke");
+        let revoke = Exchange::form(&path, &[("client_id", "app"), ("token", kept.refresh.as_str())]);
+        assert_eq!(server.client()?.send(&revoke).await?.status, 403, "{house:?}");
+        assert_eq!(logout(&server, APP, &ended.refresh).await?, 204, "{house:?}");
+        edit_realm(&server, |realm| realm.settings.enabled = true).await?;
+        assert_eq!(fault(&refresh(&mut app, &ended.refresh).await?), invalid_grant(), "{house:?}");
+        // The honest twin: nobody else was logged out by the switch.
+        tokens(&refresh(&mut party(&server, "app")?, &kept.refresh).await?)?;
+    }
+    Ok(())
+}

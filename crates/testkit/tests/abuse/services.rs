@@ -1,6 +1,7 @@
 //! TE: clients that act for themselves (RFC 6749 §4.4).
 
 use anyhow::{Context as _, Result};
+use portcullis_core::plan::Write;
 use portcullis_testkit::http1::Exchange;
 use portcullis_testkit::rp::Registration;
 use portcullis_testkit::server::TestServer;
@@ -8,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::forge::{self, claims};
 use crate::ground::{
-    House, REALM, at_api, audience, by_client, by_password, edit_client, edit_user, file, login, open, party, refresh,
-    refused, registration, stored_user, tokens, userinfo,
+    House, REALM, at_api, audience, by_client, by_password, edit_client, edit_user, file, login, open, party, records,
+    refresh, refused, registration, stored_user, tokens, userinfo, write,
 };
 
 #[tokio::test]
@@ -202,4 +203,57 @@ async fn introspected(server: &TestServer, token: &str) -> Result<Value> {
     let form = [("client_id", "web"), ("client_secret", "web-secret"), ("token", token)];
     let path = format!("/realms/{REALM}/protocol/openid-connect/token/introspect");
     Ok(server.client()?.send(&Exchange::form(&path, &form)).await?.json())
+}
+
+#[tokio::test]
+async fn ad_33_a_service_account_that_is_gone_is_made_anew_once_and_without_its_roles() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let stored = records(&server, REALM).await?;
+        let (realm, client) = (stored.realm.id.clone(), stored.client("service").context("service")?.id.clone());
+        let auditor = stored.roles.named(None, "auditor").context("auditor")?.id.clone();
+        edit_user(&server, "service-account-service", |user| user.roles.push(auditor)).await?;
+        let held = tokens(&by_client(&server, "service", "openid").await?)?;
+        let old = stored_user(&server, "service-account-service").await?.id;
+        write(&server, vec![Write::DeleteUser(realm.clone(), old.clone())]).await?;
+        assert_eq!(userinfo(&server, &held.access).await?.status, 401, "{house:?}: its tokens are dead");
+        let one = async || by_client(&server, "service", "openid").await;
+        let (first, second, third) = tokio::join!(one(), one(), one());
+        let mut subjects = Vec::new();
+        for answer in [first?, second?, third?] {
+            let access = tokens(&answer)?.access;
+            assert_eq!(userinfo(&server, &access).await?.status, 200, "{house:?}");
+            subjects.push(claims(&access)?["sub"].clone());
+        }
+        let account = server.db.service_account(&realm, &client).await?.context("no account")?;
+        assert!(subjects.iter().all(|sub| *sub == account.id.as_str()), "{house:?}: {subjects:?}");
+        assert_ne!(account.id, old, "{house:?}: nothing of the old one comes back");
+        assert_eq!(account.roles, Vec::from_iter(stored.realm.default_role.clone()), "{house:?}");
+        // The honest twin: while the switch is off none is made.
+        write(&server, vec![Write::DeleteUser(realm.clone(), account.id)]).await?;
+        edit_client(&server, "service", |client| client.settings.service_accounts_enabled = false).await?;
+        refused(&one().await?, 401, "unauthorized_client", "switched off");
+        assert!(server.db.service_account(&realm, &client).await?.is_none(), "{house:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn ad_33_a_person_of_that_name_never_becomes_the_service_account() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let realm = records(&server, REALM).await?.realm.id;
+        let mut person = stored_user(&server, "service-account-service").await?;
+        write(&server, vec![Write::DeleteUser(realm.clone(), person.id.clone())]).await?;
+        person.service_account_client = None;
+        person.id = "somebody".into();
+        write(&server, vec![Write::CreateUser(realm, person)]).await?;
+        let answer = by_client(&server, "service", "openid").await?;
+        assert_eq!(answer.status, 401, "{house:?}: {}", answer.text());
+        let stored = stored_user(&server, "service-account-service").await?;
+        assert_eq!(stored.service_account_client, None, "{house:?}");
+        // The honest twin: another client's account is not touched by it.
+        tokens(&by_client(&server, "keeper", "openid").await?)?;
+    }
+    Ok(())
 }

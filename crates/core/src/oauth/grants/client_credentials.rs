@@ -24,6 +24,25 @@ pub(crate) fn keeps_session(client: &Client) -> bool {
     client.flag(REFRESH_ATTRIBUTE)
 }
 
+/// What makes the account of a client that has none (removed, or the switch came by another way): Keycloak 26.4 makes it at the first
+/// grant. Two at once: the username is one's alone, so one plan wins. The name of somebody else is never taken over.
+#[must_use]
+pub fn new_account(cx: &Context<'_>, client: &Client) -> Plan {
+    let (records, realm) = (cx.records, &cx.records.realm);
+    let account = User::service_account(client, realm.default_role.as_ref(), uuid(cx.entropy).into(), cx.now);
+    let mut writes = vec![Write::CreateUser(realm.id.clone(), account)];
+    let scope = records.scope_named("service_account").map(|scope| scope.id.clone());
+    match scope.filter(|id| !client.default_scopes.contains(id)) {
+        Some(id) => {
+            let mut client = client.clone();
+            client.default_scopes.push(id);
+            writes.push(Write::UpdateClient(realm.id.clone(), client));
+        }
+        None => writes.push(Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version)),
+    }
+    Plan::new(Lane::Login, writes)
+}
+
 /// Decides for a client that passed the table. `account` is its service account as stored now.
 pub fn decide<'a>(
     cx: &Context<'a>,

@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use super::{Assembly, NewCredential, NewUser, push_new};
-use crate::ids::{ClientUuid, CredentialId, RoleId, UserId};
+use crate::entropy::uuid;
+use crate::ids::{ClientScopeId, ClientUuid, CredentialId, RoleId, UserId};
+use crate::pending::Consent;
 use crate::realm::RealmSettings;
 use crate::realm_file::credentials::{FileCredential, Material};
 use crate::realm_file::refusal::{Reason, Refusal};
-use crate::realm_file::users::FileUser;
+use crate::realm_file::users::{FileConsent, FileUser};
 use crate::secret::Secret;
 use crate::user::{Credential, User, UserSettings};
 
@@ -71,9 +73,11 @@ impl Assembly<'_> {
         let created_timestamp = file.created.unwrap_or(0);
         let credentials =
             file.credentials.into_iter().enumerate().map(|(i, credential)| self.credential(i, credential)).collect();
+        let id = UserId::new(self.id(file.id.as_ref()));
+        let consents = self.consents(&id, file.consents)?;
         Ok(NewUser {
             user: User {
-                id: UserId::new(self.id(file.id.as_ref())),
+                id,
                 username: file.username,
                 email: file.email,
                 version: 1,
@@ -85,7 +89,37 @@ impl Assembly<'_> {
                 groups,
             },
             credentials,
+            consents,
         })
+    }
+
+    /// Names of scopes become ids; what a client asks for itself goes by the client's name. Unknown names are refused, as in Keycloak
+    /// 26.4: an import that forgets what people allowed would ask them all again.
+    fn consents(&self, user: &UserId, file: Vec<FileConsent>) -> Result<Vec<Consent>, Refusal> {
+        let mut out: Vec<Consent> = Vec::new();
+        for consent in file {
+            let FileConsent { place, client_id, scopes, created, updated } = consent;
+            let refuse = |member: &str, reason| Err(Refusal::at(format!("{place}.{member}"), reason));
+            let Some(client) = self.client_uuid(&client_id) else {
+                return refuse("clientId", Reason::Unknown("client", client_id));
+            };
+            if out.iter().any(|known| known.client == client) {
+                return refuse("clientId", Reason::Taken("consent of client", client_id));
+            }
+            let mut ids: Vec<ClientScopeId> = Vec::new();
+            for name in scopes {
+                let scope = self.scope_index.get(&name).and_then(|i| self.scopes.get(*i)).map(|scope| scope.id.clone());
+                let own = || self.client_uuid(&name).map(|id| ClientScopeId::new(id.as_str()));
+                match scope.or_else(own) {
+                    Some(id) => push_new(&mut ids, id),
+                    None => return refuse("grantedClientScopes", Reason::Unknown("client scope", name)),
+                }
+            }
+            let created = created.unwrap_or_else(|| self.now.millis());
+            let updated = updated.unwrap_or(created);
+            out.push(Consent { user: user.clone(), client, scopes: ids, created, updated });
+        }
+        Ok(out)
     }
 
     fn credential(&self, index: usize, file: FileCredential) -> NewCredential {
@@ -120,35 +154,16 @@ impl Assembly<'_> {
                 if let Some(scope) = &scope {
                     push_new(&mut client.default_scopes, scope.clone());
                 }
-                accounts.push((client.id.clone(), client.client_id.to_lowercase()));
+                let id = UserId::new(uuid(self.entropy));
+                accounts.push(User::service_account(client, Some(default_role), id, self.now));
             }
         }
-        for (client, client_id) in accounts {
-            let username = format!("service-account-{client_id}");
-            if self.users.iter().any(|u| u.user.username == username) {
-                return Err(Refusal::at("users", Reason::Taken("username", username)));
+        for user in accounts {
+            if self.users.iter().any(|u| u.user.username == user.username) {
+                return Err(Refusal::at("users", Reason::Taken("username", user.username)));
             }
-            let user = self.service_account(client, username, default_role);
-            self.users.push(user);
+            self.users.push(NewUser { user, credentials: Vec::new(), consents: Vec::new() });
         }
         Ok(())
-    }
-
-    fn service_account(&self, client: ClientUuid, username: String, default_role: &RoleId) -> NewUser {
-        NewUser {
-            user: User {
-                id: UserId::new(self.id(None)),
-                username,
-                email: None,
-                version: 1,
-                enabled: true,
-                not_before: 0,
-                service_account_client: Some(client),
-                settings: UserSettings { created_timestamp: self.now.millis(), ..UserSettings::default() },
-                roles: vec![default_role.clone()],
-                groups: Vec::new(),
-            },
-            credentials: Vec::new(),
-        }
     }
 }

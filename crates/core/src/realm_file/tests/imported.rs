@@ -85,6 +85,44 @@ fn credentials_are_kept_or_wait_for_a_hash() {
 }
 
 #[test]
+fn what_users_allowed_is_imported_and_unknown_names_are_refused() {
+    let file = |consents: &str| {
+        format!(
+            r#"{{"realm":"r","clients":[{{"clientId":"app","notBefore":7,"registeredNodes":{{"n":1}},
+            "authenticationFlowBindingOverrides":{{"browser":"x"}}}}],
+            "users":[{{"username":"a","notBefore":5,"requiredActions":["UPDATE_PASSWORD"],"disableableCredentialTypes":["otp"],
+            "federatedIdentities":[{{"identityProvider":"up","userId":"1"}}],"clientConsents":{consents}}}]}}"#
+        )
+    };
+    let given = r#"[{"clientId":"app","grantedClientScopes":["email","app","email"],"createdDate":5,"lastUpdatedDate":6,
+        "grantedRealmRoles":["old"]}]"#;
+    let contents = import(&file(given)).unwrap();
+    let new = user(&contents, "a");
+    let client = contents.client("app").unwrap();
+    let email = &contents.scopes.iter().find(|scope| scope.name == "email").unwrap().id;
+    let consent = &new.consents[0];
+    assert_eq!((&consent.user, &consent.client, consent.created, consent.updated), (&new.user.id, &client.id, 5, 6));
+    assert_eq!(consent.scopes, [email.clone(), client.id.as_str().into()]);
+    let records = records(&contents);
+    assert_eq!(crate::login::consent::names(&records, consent), ["email", "app"]);
+    // What is acted on is no longer kept beside; what is not, is.
+    assert_eq!((new.user.not_before, client.settings.not_before), (5, 7));
+    assert_eq!(new.user.settings.other.keys().collect::<Vec<_>>(), ["federatedIdentities"]);
+    assert_eq!(new.user.settings.required_actions, ["UPDATE_PASSWORD"]);
+    assert_eq!(client.settings.other["registeredNodes"]["n"], 1);
+    assert_eq!(client.settings.other["authenticationFlowBindingOverrides"]["browser"], "x");
+    for (consents, place) in [
+        (r#"[{"clientId":"nobody"}]"#, "users[0].clientConsents[0].clientId"),
+        (r#"[{"clientId":"app","grantedClientScopes":["nothing"]}]"#, "users[0].clientConsents[0].grantedClientScopes"),
+        (r#"[{"clientId":"app"},{"clientId":"app"}]"#, "users[0].clientConsents[1].clientId"),
+        (r#"[{"grantedClientScopes":[]}]"#, "users[0].clientConsents[0].clientId"),
+        (r#"[{"clientId":"app","more":1}]"#, "users[0].clientConsents[0]"),
+    ] {
+        assert_eq!(import(&file(consents)).unwrap_err().place, place, "{consents}");
+    }
+}
+
+#[test]
 fn the_older_form_of_a_password_hash_is_understood() {
     let text = r#"{"realm":"r","users":[{"username":"a","credentials":[{"type":"password","hashedSaltedValue":"aGFzaA==",
         "salt":"c2FsdA==","hashIterations":27500,"algorithm":"pbkdf2-sha256","temporary":true}]}]}"#;
