@@ -185,6 +185,23 @@ async fn lo_11_only_a_form_by_post_and_each_message_once() {
     assert_eq!((tell(&api, &token).await.status.as_u16(), api.reason()), (400, "expired"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn lo_11_of_one_message_many_times_at_once_one_is_taken() {
+    for round in 0..20 {
+        let house = Streams::open();
+        let message = message(json!({ "jti": format!("m{round}") }));
+        let mut told = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let request = Request::post(DOOR).header("content-type", "application/x-www-form-urlencoded");
+            let request = request.body(Body::from(format!("logout_token={message}"))).unwrap();
+            told.spawn(house.router.clone().oneshot(request));
+        }
+        let answers = told.join_all().await;
+        let taken = answers.into_iter().filter(|answer| answer.as_ref().unwrap().status() == 200).count();
+        assert_eq!(taken, 1, "{round}");
+    }
+}
+
 #[tokio::test]
 async fn p_17_lo_12_what_is_named_ends_and_nothing_else() {
     let token = |sub: &str, sid: &str, iat: i64| signed("good", &with(json!({ "sub": sub, "sid": sid, "iat": iat })));

@@ -107,7 +107,7 @@ async fn lo_01_an_address_that_is_not_registered_gets_no_redirect_and_ends_nothi
 }
 
 #[tokio::test]
-async fn lo_02_lo_03_without_a_hint_the_person_is_asked_and_nothing_ends_before_the_yes() -> Result<()> {
+async fn lo_03_lo_02_without_a_hint_the_person_is_asked_and_nothing_ends_before_the_yes() -> Result<()> {
     for house in House::BOTH {
         let server = furnished(house).await?;
         let mut app = party(&server, "app")?;

@@ -170,6 +170,27 @@ fn pc_18_az_21_a_code_leads_on_while_grant_and_client_stand() {
 }
 
 #[test]
+fn rt_16_a_request_from_before_its_clients_not_before_leads_nowhere() {
+    let records = fixture::records();
+    let grant = pending(&records, "tv");
+    let request = entered(&records, NOW, "WDJB-MJHT", Some(&grant)).unwrap();
+    for (not_before, expected) in [(NOW, Ok(())), (NOW + 1, Err(BadUserCode::Invalid))] {
+        let mut clients: Vec<Client> = records.clients().cloned().collect();
+        clients.iter_mut().for_each(|client| client.settings.not_before = not_before);
+        let records = RealmRecords::new(
+            records.realm.clone(),
+            records.scopes.values().cloned().collect(),
+            records.roles.clone(),
+            records.groups.clone(),
+            records.keys.clone(),
+            clients,
+        );
+        assert_eq!(entered(&records, NOW + 5, "WDJB-MJHT", Some(&grant)).map(drop), expected, "{not_before}");
+        assert_eq!(standing(&records, NOW + 5, &request, Some(&grant)).map(drop), expected, "{not_before}: standing");
+    }
+}
+
+#[test]
 fn rfc_8628_3_3_a_decision_names_what_it_relied_on() {
     let records = fixture::records();
     let entropy = Counter::default();
