@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use portcullis_core::client::Client;
 use portcullis_core::flow::IssuedCode;
-use portcullis_core::ids::{ClientUuid, RealmId, SessionId};
+use portcullis_core::ids::{RealmId, SessionId};
 use portcullis_core::login::required_action;
 use portcullis_core::oauth::device as law;
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::grants::{
-    authorization_code, client_credentials, device, password, refresh, token_exchange,
+    Login, authorization_code, client_credentials, device, password, refresh, token_exchange,
 };
 use portcullis_core::oauth::token::{Context, Opened};
 use portcullis_core::pending::{Consent, DeviceState};
 use portcullis_core::plan::Gate;
 use portcullis_core::secret::Secret;
+use portcullis_core::session::{ClientSession, UserSession};
 use portcullis_core::user::User;
 use portcullis_jose::{Algorithm, Limits, jws};
 use portcullis_store::{ApplyError, Key, Kind};
@@ -35,6 +36,28 @@ fn unavailable<E>(_: E) -> Reason {
     Reason::Unavailable
 }
 
+/// What is stored of the login behind a grant.
+#[derive(Default)]
+struct Behind {
+    session: Option<UserSession>,
+    client_session: Option<ClientSession>,
+    shared: bool,
+    user: Option<User>,
+    consent: Option<Consent>,
+}
+
+impl Behind {
+    fn login(&self) -> Login<'_> {
+        Login {
+            session: self.session.as_ref(),
+            client_session: self.client_session.as_ref(),
+            shared: self.shared,
+            user: self.user.as_ref(),
+            consent: self.consent.as_ref(),
+        }
+    }
+}
+
 impl Call<'_> {
     /// `again`: an earlier try lost its gate, so the code may have been used.
     pub(super) async fn code(&self, view: &RealmView, cx: &Context<'_>, opened: Opened<'_>, again: bool) -> Outcome {
@@ -51,41 +74,38 @@ impl Call<'_> {
             None
         };
         let client = opened.client.client();
-        let (session, client_session) = match &issued {
+        let behind = match &issued {
             Some(code) => {
-                let both =
-                    self.app.db.session_and_client(realm, &code.session, &client.id).await.map_err(unavailable)?;
-                both.map_or((None, None), |(session, below)| (Some(session), below))
+                let offline = authorization_code::asks_offline(cx, client, code);
+                self.behind(view, client, &code.session, offline).await?
             }
-            None => (None, None),
+            None => Behind::default(),
         };
-        let user = match &session {
-            Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
-            None => None,
-        };
-        let shared = match &issued {
-            Some(code) if authorization_code::asks_offline(cx, client, code) => {
-                self.shared(view, &code.session, &client.id).await?
-            }
-            Some(_) | None => false,
-        };
-        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
-        let loaded = authorization_code::Loaded {
-            code: issued.as_ref(),
-            used: used.as_ref(),
-            session: session.as_ref(),
-            client_session: client_session.as_ref(),
-            shared,
-            user: user.as_ref(),
-            consent: consent.as_ref(),
-        };
+        let login = behind.login();
+        let loaded = authorization_code::Loaded { code: issued.as_ref(), used: used.as_ref(), login };
         self.settle(view, authorization_code::decide(cx, &opened.client, self.params, loaded)).await
     }
 
-    /// Whether clients besides this one have a part in a session.
-    async fn shared(&self, view: &RealmView, session: &SessionId, client: &ClientUuid) -> Result<bool, Reason> {
-        let all = self.app.db.client_sessions(&view.records.realm.id, session).await.map_err(unavailable)?;
-        Ok(all.iter().any(|below| below.client != *client))
+    /// The login behind a grant. Whether other clients share it matters to offline sessions only.
+    async fn behind(
+        &self,
+        view: &RealmView,
+        client: &Client,
+        session: &SessionId,
+        offline: bool,
+    ) -> Result<Behind, Reason> {
+        let (realm, db) = (&view.records.realm.id, &self.app.db);
+        let both = db.session_and_client(realm, session, &client.id).await.map_err(unavailable)?;
+        let Some((session, client_session)) = both else { return Ok(Behind::default()) };
+        let user = db.user(realm, &session.user).await.map_err(unavailable)?;
+        let shared = if offline {
+            let all = db.client_sessions(realm, &session.id).await.map_err(unavailable)?;
+            all.iter().any(|below| below.client != client.id)
+        } else {
+            false
+        };
+        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
+        Ok(Behind { session: Some(session), client_session, shared, user, consent })
     }
 
     /// The value of a code. It stays there until it ends: that it was used is a row of the database.
@@ -135,35 +155,14 @@ impl Call<'_> {
             Some(code) => db.device_grant(realm, &law::hash(code)).await.map_err(unavailable)?,
             None => None,
         };
-        let approved = match grant.as_ref().map(|grant| &grant.state) {
-            Some(DeviceState::Approved { session, .. }) => Some(session),
-            Some(DeviceState::Pending | DeviceState::Denied) | None => None,
-        };
-        let both = match approved {
-            Some(id) => db.session_and_client(realm, id, &opened.client.client().id).await.map_err(unavailable)?,
-            None => None,
-        };
-        let (session, client_session) = both.map_or((None, None), |(session, below)| (Some(session), below));
-        let user = match &session {
-            Some(session) => db.user(realm, &session.user).await.map_err(unavailable)?,
-            None => None,
-        };
         let client = opened.client.client();
-        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
-        let shared = match (&grant, &session) {
-            (Some(grant), Some(session)) if device::asks_offline(cx, client, grant) => {
-                self.shared(view, &session.id, &client.id).await?
+        let behind = match grant.as_ref().map(|grant| (grant, &grant.state)) {
+            Some((grant, DeviceState::Approved { session, .. })) => {
+                self.behind(view, client, session, device::asks_offline(cx, client, grant)).await?
             }
-            (Some(_) | None, _) => false,
+            Some((_, DeviceState::Pending | DeviceState::Denied)) | None => Behind::default(),
         };
-        let loaded = device::Loaded {
-            grant: grant.as_ref(),
-            shared,
-            consent: consent.as_ref(),
-            session: session.as_ref(),
-            client_session: client_session.as_ref(),
-            user: user.as_ref(),
-        };
+        let loaded = device::Loaded { grant: grant.as_ref(), login: behind.login() };
         self.settle(view, device::decide(cx, &opened.client, self.params, loaded)).await
     }
 

@@ -189,10 +189,15 @@ async fn p_06_az_17_many_at_once_get_one_code() -> Result<()> {
     let pkce = Pkce::new()?;
     for _ in 0..3 {
         let uri = handle(cluster.node(0)?, "web", &pkce).await?;
-        let mut tasks = JoinSet::new();
+        // All stand at the page before the first one is through.
+        let mut pages = Vec::new();
         for place in 0..6 {
             let mut browser = party(cluster.node(place % 2)?, "web")?;
             let page = arrive(&mut browser, "web", &uri).await?;
+            pages.push((browser, page));
+        }
+        let mut tasks = JoinSet::new();
+        for (mut browser, page) in pages {
             tasks.spawn(async move { browser.post_credentials(&page, "alice", "alice-password").await });
         }
         let answers = tasks.join_all().await.into_iter().collect::<Result<Vec<_>>>()?;

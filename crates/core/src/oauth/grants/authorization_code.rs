@@ -5,7 +5,7 @@
 
 use portcullis_jose::digest;
 
-use super::{family, offline};
+use super::{Login, family, login, offline};
 use crate::client::Client;
 use crate::ending;
 use crate::flow::{CODE_FORMAT, IssuedCode};
@@ -17,10 +17,9 @@ use crate::oauth::params::Params;
 use crate::oauth::redirect_uri::Matching;
 use crate::oauth::token::{self, Context, Decision, GrantType, Issue};
 use crate::oauth::{pkce, scope};
-use crate::pending::Consent;
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Profile;
-use crate::session::{ClientSession, UserSession};
+use crate::session::UserSession;
 use crate::session_limits;
 use crate::user::User;
 
@@ -51,19 +50,11 @@ pub struct Loaded<'a> {
     pub code: Option<&'a IssuedCode>,
     /// What an earlier use of it gave.
     pub used: Option<&'a (SessionId, ClientUuid)>,
-    /// The user session behind it; `last_seen` is the latest activity of it and its children.
-    pub session: Option<&'a UserSession>,
-    /// The client's session in it, from an earlier login.
-    pub client_session: Option<&'a ClientSession>,
-    /// Whether other clients have a part in the session.
-    pub shared: bool,
-    /// The user.
-    pub user: Option<&'a User>,
-    /// What the user allowed the client; read after the user, whose version guards it.
-    pub consent: Option<&'a Consent>,
+    /// The login behind it.
+    pub login: Login<'a>,
 }
 
-/// Whether a code makes an offline session: then [`Loaded::shared`] counts.
+/// Whether a code makes an offline session: then [`Login::shared`] counts.
 #[must_use]
 pub fn asks_offline(cx: &Context<'_>, client: &Client, code: &IssuedCode) -> bool {
     scope::active(cx.records, client, &code.grant.scope).offline()
@@ -97,7 +88,9 @@ pub fn decide<'a>(
             Decision { plan: Plan::new(Lane::Gate, writes), answer: Ok(issue) }
         }
         // The session is gone, and its children with it: there is nothing a second use could end.
-        Err(reason @ Reason::UserSessionNotFound) if loaded.session.is_none() => refuse(cx, client, Vec::new(), reason),
+        Err(reason @ Reason::UserSessionNotFound) if loaded.login.session.is_none() => {
+            refuse(cx, client, Vec::new(), reason)
+        }
         Err(reason) => refuse(cx, client, vec![take(&issued.session)], reason),
     }
 }
@@ -122,8 +115,8 @@ fn check<'a>(
     if issued.expires_at <= now {
         return Err(Reason::CodeExpired);
     }
-    let session = loaded.session.filter(|s| !s.offline).ok_or(Reason::UserSessionNotFound)?;
-    let user = loaded.user.filter(|u| u.id == issued.user && u.id == session.user).ok_or(Reason::UserNotFound)?;
+    let session = loaded.login.session.filter(|s| !s.offline).ok_or(Reason::UserSessionNotFound)?;
+    let user = loaded.login.user.filter(|u| u.id == issued.user && u.id == session.user).ok_or(Reason::UserNotFound)?;
     if !user.enabled {
         return Err(Reason::UserDisabled);
     }
@@ -131,17 +124,11 @@ fn check<'a>(
     if !client.settings.standard_flow_enabled {
         return Err(Reason::CodeFlowOff);
     }
-    let realm = &cx.records.realm;
-    if session_limits::is_cut_off(realm, user, session)
-        || session_limits::is_before(client, issued.issued_at)
-        || !session_limits::is_active(realm, session, session.last_seen, now)
-    {
-        return Err(Reason::SessionNotActive);
-    }
-    let required = realm.profile() == Profile::Strict
+    login::active(cx, client, (session, user), issued.issued_at)?;
+    let required = cx.records.realm.profile() == Profile::Strict
         || client.attribute("pkce.code.challenge.method").is_some_and(|m| !m.is_empty());
     let _checked = pkce::check(issued.challenge.as_ref(), params.get("code_verifier"), required)?;
-    if !consent::still_given(cx.records, client, &issued.grant.scope, loaded.consent) {
+    if !consent::still_given(cx.records, client, &issued.grant.scope, loaded.login.consent) {
         return Err(Reason::ConsentWithdrawn);
     }
     Ok((session, user))
@@ -169,12 +156,13 @@ fn give<'a>(
     let scopes = scope::active(cx.records, client, &grant.scope);
     let offline = offline::admit(cx, client, user, &scopes)?;
     let (session, made) = if offline {
-        let (session, made) = offline::from_login(cx, client, session, loaded.shared);
+        let (session, made) = offline::from_login(cx, client, session, loaded.login.shared);
         (session, Some(made))
     } else {
         (session.clone(), None)
     };
-    let known = loaded.client_session.filter(|c| session_limits::is_client_active(realm, client, &session, c, now));
+    let known =
+        loaded.login.client_session.filter(|c| session_limits::is_client_active(realm, client, &session, c, now));
     let started = known.filter(|_| !offline).map_or(now, |c| c.started);
     let mut writes = vec![
         Write::ExpectClient(realm.id.clone(), client.id.clone(), client.version),

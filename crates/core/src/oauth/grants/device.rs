@@ -2,7 +2,7 @@
 //!
 //! Another client's poll touches nothing. An approved grant is taken with the tokens it gives, or with the refusal that ends it.
 
-use super::{family, offline};
+use super::{Login, family, login, offline};
 use crate::client::Client;
 use crate::login::consent;
 use crate::oauth::client_auth::AuthenticatedClient;
@@ -10,10 +10,10 @@ use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
 use crate::oauth::token::{self, Context, Decision, GrantType, Issue};
 use crate::oauth::{pkce, scope};
-use crate::pending::{Consent, DeviceGrant, DeviceState};
+use crate::pending::{DeviceGrant, DeviceState};
 use crate::plan::{Lane, Plan, Write};
 use crate::realm::Profile;
-use crate::session::{ClientSession, Grant, UserSession};
+use crate::session::{Grant, UserSession};
 use crate::session_limits;
 use crate::user::User;
 
@@ -28,16 +28,8 @@ const SLOWEST: i64 = 60;
 pub struct Loaded<'a> {
     /// The grant under the hash of the code.
     pub grant: Option<&'a DeviceGrant>,
-    /// The session in which it was approved; `last_seen` is the latest activity of it and its children.
-    pub session: Option<&'a UserSession>,
-    /// The client's part in that session.
-    pub client_session: Option<&'a ClientSession>,
-    /// Whether other clients have a part in the session; counts where [`asks_offline`].
-    pub shared: bool,
-    /// What the user allowed the client; read after the user, whose version guards it.
-    pub consent: Option<&'a Consent>,
-    /// The user who approved.
-    pub user: Option<&'a User>,
+    /// The login in which it was approved.
+    pub login: Login<'a>,
 }
 
 /// Whether a grant makes an offline session.
@@ -117,26 +109,19 @@ fn check<'a>(
     grant: &DeviceGrant,
     loaded: Loaded<'a>,
 ) -> Result<(&'a UserSession, &'a User), Reason> {
-    let now = cx.now.secs();
     let required = client.attribute("pkce.code.challenge.method").is_some_and(|method| !method.is_empty());
     let _checked = pkce::check(grant.request.challenge.as_ref(), params.get("code_verifier"), required)?;
-    let session = loaded.session.filter(|s| !s.offline).ok_or(Reason::UserSessionNotFound)?;
-    let user = loaded.user.filter(|user| user.id == session.user).ok_or(Reason::UserNotFound)?;
+    let session = loaded.login.session.filter(|s| !s.offline).ok_or(Reason::UserSessionNotFound)?;
+    let user = loaded.login.user.filter(|user| user.id == session.user).ok_or(Reason::UserNotFound)?;
     if !user.enabled {
         return Err(Reason::UserDisabled);
     }
-    let realm = &cx.records.realm;
-    if session_limits::is_cut_off(realm, user, session)
-        || session_limits::is_before(client, grant.request.asked_at)
-        || !session_limits::is_active(realm, session, session.last_seen, now)
-    {
-        return Err(Reason::SessionNotActive);
-    }
+    login::active(cx, client, (session, user), grant.request.asked_at)?;
     // The approval made it: whoever detached the client since took the approval back.
-    if loaded.client_session.is_none() {
+    if loaded.login.client_session.is_none() {
         return Err(Reason::SessionWithoutClient);
     }
-    if !consent::still_given(cx.records, client, &grant.request.scope, loaded.consent) {
+    if !consent::still_given(cx.records, client, &grant.request.scope, loaded.login.consent) {
         return Err(Reason::ConsentWithdrawn);
     }
     Ok((session, user))
@@ -154,9 +139,9 @@ fn give<'a>(
         scope: grant.request.scope.clone(),
         nonce: grant.request.nonce.clone(),
         redirect_uri: None,
-        acr: loaded.client_session.and_then(|c| c.grant.acr.clone()),
+        acr: loaded.login.client_session.and_then(|c| c.grant.acr.clone()),
         browser: true,
-        auth_time: loaded.client_session.and_then(|c| c.grant.auth_time),
+        auth_time: loaded.login.client_session.and_then(|c| c.grant.auth_time),
         resources: cx.resources.to_vec(),
     };
     let mut writes = vec![
@@ -166,11 +151,12 @@ fn give<'a>(
     let scopes = scope::active(cx.records, client, &given.scope);
     let offline = offline::admit(cx, client, user, &scopes)?;
     let (session, made) = if offline {
-        offline::from_login(cx, client, session, loaded.shared)
+        offline::from_login(cx, client, session, loaded.login.shared)
     } else {
         (session.clone(), Write::ExpectUserSession(realm.id.clone(), session.id.clone()))
     };
-    let known = loaded.client_session.filter(|c| session_limits::is_client_active(realm, client, &session, c, now));
+    let known =
+        loaded.login.client_session.filter(|c| session_limits::is_client_active(realm, client, &session, c, now));
     let started = known.filter(|_| !offline).map_or(now, |c| c.started);
     writes.push(made);
     let (joined, family) = family::join(cx, client, &session, &given, started)?;

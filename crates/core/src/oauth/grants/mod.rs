@@ -7,10 +7,13 @@ pub mod authorization_code;
 pub mod client_credentials;
 pub mod device;
 pub mod family;
+mod login;
 mod offline;
 pub mod password;
 pub mod refresh;
 pub mod token_exchange;
+
+pub use login::Login;
 
 #[cfg(test)]
 mod tests;

@@ -37,14 +37,7 @@ fn approved(settings: serde_json::Value) -> (World, DeviceGrant) {
 const POLL: &[(&str, &str)] = &[("device_code", "device")];
 
 fn poll<'a>(world: &'a World, client: &str, form: &[(&str, &str)], grant: Option<&'a DeviceGrant>) -> Decision<'a> {
-    let loaded = device::Loaded {
-        grant,
-        session: world.session.as_ref(),
-        client_session: world.below.as_ref(),
-        user: world.user.as_ref(),
-        shared: false,
-        consent: None,
-    };
+    let loaded = device::Loaded { grant, login: world.stored() };
     device::decide(&world.cx(), &world.client(client), &params(form), loaded)
 }
 

@@ -11,7 +11,7 @@ mod services;
 use serde_json::json;
 
 use super::family::GRACE;
-use super::{authorization_code as code, client_credentials, password, refresh};
+use super::{Login, authorization_code as code, client_credentials, password, refresh};
 use crate::claims::fixture::{self, Counter, ISSUER};
 use crate::client::Client;
 use crate::flow::{CODE_FORMAT, ChallengeMethod, CodeChallenge, IssuedCode};
@@ -95,16 +95,18 @@ impl World {
         fixture::proven(&self.records, &params(&[("client_id", id), secret])).unwrap()
     }
 
-    fn exchange(&self, client: &str, form: &[(&str, &str)]) -> Decision<'_> {
-        let loaded = code::Loaded {
-            code: self.code.as_ref(),
-            used: self.used.as_ref(),
+    fn stored(&self) -> Login<'_> {
+        Login {
             session: self.session.as_ref(),
             client_session: self.below.as_ref(),
             shared: false,
             user: self.user.as_ref(),
             consent: self.consent.as_ref(),
-        };
+        }
+    }
+
+    fn exchange(&self, client: &str, form: &[(&str, &str)]) -> Decision<'_> {
+        let loaded = code::Loaded { code: self.code.as_ref(), used: self.used.as_ref(), login: self.stored() };
         code::decide(&self.cx(), &self.client(client), &params(form), loaded)
     }
 
