@@ -24,8 +24,11 @@ use crate::state::{App, Unavailable};
 use crate::token;
 use crate::watch;
 
-/// DS-17: rows that one place may fill in the name of public clients; others are known by their secret.
-const REQUESTS: Rate = Rate { name: "pushed-request", most: 120, window: rate::WINDOW };
+/// DS-17: rows that one place may fill in the name of public clients.
+const OF_PLACE: Rate = Rate { name: "pushed-request", most: 120, window: rate::WINDOW };
+
+/// DS-17: rows that one client may fill that proves who it is, wherever it runs: a hundred logins a second.
+const OF_CLIENT: Rate = Rate { name: "pushed-request-client", most: 6000, window: rate::WINDOW };
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -54,8 +57,12 @@ async fn push(cx: &Cx<'_>, form: &Params) -> Result<Response, Unavailable> {
     };
     let client = accepted.client.client();
     let allowed = Allowed::of(client);
-    let place = rate::place(&cx.peer.ip);
-    if client.is_public() && !REQUESTS.take(cx.app, &records.realm.id, &place, cx.now).await? {
+    let within = if client.is_public() {
+        OF_PLACE.take(cx.app, &records.realm.id, &rate::place(&cx.peer.ip), cx.now).await?
+    } else {
+        OF_CLIENT.take(cx.app, &records.realm.id, client.id.as_str(), cx.now).await?
+    };
+    if !within {
         return Ok(respond::refused(cx.headers, &Reason::TooManyRequests, &allowed));
     }
     let pushed = law::push(&cx.context(&issuer), &accepted);

@@ -114,7 +114,7 @@ explained! {
     SlowDown => Request ["polling interval", "polls no faster than interval", "faster ones", "Wait interval seconds between polls, five more after each slow_down."];
     AuthorizationPending => Session ["user's answer", "a person who answered", "nobody yet", "Nothing: the device polls until the person answered."];
     DeviceDenied => Rights ["consent", "the person's yes", "no", "The person refused."];
-    TooManyRequests => Request ["rate", "device requests within the rate of one address", "more", "Wait a minute."];
+    TooManyRequests => Request ["rate", "device and pushed requests within the rate of one address or client", "more", "Wait a minute."];
 
     // --- pushed authorization requests
     PushUnauthenticated => Client ["client authentication", "a client that proves who it is", "none, or a wrong proof", "Compare the client's secret or key on both sides; push with the same credentials as at the token endpoint."];

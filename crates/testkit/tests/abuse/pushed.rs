@@ -4,6 +4,8 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use portcullis_core::time::Clock as _;
+use portcullis_store::{Key, Kind};
 use portcullis_testkit::http1::{Answer, Exchange};
 use portcullis_testkit::rp::{Pkce, RelyingParty, parameter};
 use portcullis_testkit::server::{Cluster, Options, TestServer};
@@ -11,7 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::forge::claims;
 use crate::ground::{
-    BACK, House, REALM, TWIN, edit_client, fault, furnish, open, open_both, party, registration, tokens, userinfo,
+    BACK, House, REALM, TWIN, edit_client, fault, furnish, open, open_both, party, records, registration, tokens,
+    userinfo,
 };
 
 const STATE: &str = "state-of-the-pushed-request";
@@ -419,5 +422,32 @@ async fn ds_17_one_place_cannot_fill_the_table_of_pushed_requests() -> Result<()
     handle(&server, "web", &pkce).await?;
     server.clock.advance(Duration::from_secs(61));
     handle(&server, "app", &pkce).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn ds_17_a_client_with_a_secret_has_a_bound_of_its_own() -> Result<()> {
+    let cluster = Cluster::start(2, Options::default()).await?;
+    let (first, second) = (cluster.node(0)?, cluster.node(1)?);
+    furnish(first, House::Strict).await?;
+    let pkce = Pkce::new()?;
+    handle(first, "web", &pkce).await?;
+    // 5,998 more of this minute, as other nodes would have counted them.
+    let records = records(first, REALM).await?;
+    let id = format!("pushed-request-client/{}", records.client("web").context("web")?.id);
+    let now = first.clock.now();
+    let key = Key::new(Kind::Rate, records.realm.id.clone(), id);
+    assert_eq!(first.ephemeral.bump(&key, 5_998, now.secs() + 60, now).await?, 5_999, "its own count, by client");
+    handle(second, "web", &pkce).await?;
+    for server in [first, second] {
+        let answer = push(server, "web", &pkce, &[]).await?;
+        assert_eq!(fault(&answer), (429, "temporarily_unavailable".to_owned()));
+        assert_eq!((answer.header("retry-after"), answer.json().get("request_uri")), (Some("60"), None));
+        // The honest twins: another client, and a public one at the same place.
+        handle(server, "other", &pkce).await?;
+        handle(server, "app", &pkce).await?;
+    }
+    cluster.clock.advance(Duration::from_secs(60));
+    handle(first, "web", &pkce).await?;
     Ok(())
 }
