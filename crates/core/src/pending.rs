@@ -107,7 +107,7 @@ pub struct LogoutDelivery {
     pub issuer: String,
     /// When it is tried next, seconds.
     pub due_at: i64,
-    /// Tries so far.
+    /// Tries so far; [`HELD`](crate::oauth::backchannel::HELD): not before its session is over.
     pub attempts: i64,
     /// Given up from here on, seconds.
     pub expires_at: i64,

@@ -7,7 +7,7 @@
 //! Nobody waits for a client here: a request that ends a session only writes rows. A stop loses nothing, since a claim ends.
 //!
 //! However many clients a logout tells (DS-25), the rows wait in the store and few of them in memory: [`MOST_CALLS`] in all,
-//! [`PER_HOST`] for one host. A message is sent once its session is over: those of a large session are queued before its end.
+//! [`PER_HOST`] for one host. The messages of a large session are queued before its end and held until then.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -46,7 +46,7 @@ const CLAIM_SECONDS: i64 = 120;
 /// moved about once.
 const FULL_SECONDS: i64 = 5;
 
-/// A message whose session lives comes back after so many seconds, and is given up after so many: whoever ends a large session
+/// A held message whose session lives comes back after so many seconds, and is given up after so many: whoever ends a large session
 /// queues its messages first, and if that request came to nothing, so do they.
 const LIVING: (i64, i64) = (10, 120);
 
@@ -227,8 +227,11 @@ async fn look(app: &Arc<App>, (realm, name): (RealmId, String), calls: &mut Join
     }
 }
 
-/// When a row whose session is not over is looked at again; `Some(None)`: never. `None`: its session is over.
-async fn living(app: &App, realm: &RealmId, delivery: &LogoutDelivery) -> Option<Option<i64>> {
+/// When a held row whose session is not over is looked at again; `Some(None)`: never. `None`: nothing holds it.
+async fn held(app: &App, realm: &RealmId, delivery: &LogoutDelivery) -> Option<Option<i64>> {
+    if delivery.attempts != backchannel::HELD {
+        return None;
+    }
     let (again, given_up) = LIVING;
     let now = app.now().secs();
     // What cannot be read is taken for alive: nobody hears of a logout that was not.
@@ -248,7 +251,7 @@ async fn sort(
 ) -> (Vec<Write>, Vec<Ready>) {
     let (mut writes, mut ready) = (Vec::new(), Vec::new());
     let (realm, now) = (&view.records.realm.id, app.now());
-    for delivery in due {
+    for mut delivery in due {
         let client = view.records.client_by_uuid(&delivery.client);
         let address = client.and_then(backchannel::url).filter(|_| delivery.expires_at > now.secs());
         let Some(address) = address else {
@@ -256,8 +259,8 @@ async fn sort(
             writes.push(Write::DropLogout(realm.clone(), delivery.id));
             continue;
         };
-        match living(app, realm, &delivery).await {
-            None => {}
+        match held(app, realm, &delivery).await {
+            None => delivery.attempts = delivery.attempts.max(0),
             Some(Some(later)) => {
                 writes.push(Write::RetryLogout(realm.clone(), delivery.id, delivery.attempts, later));
                 continue;

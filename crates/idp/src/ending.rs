@@ -90,7 +90,12 @@ pub(crate) async fn end(
 async fn ahead(place: Place<'_>, messages: &mut Vec<Write>) -> Result<(), Unavailable> {
     let db = &place.app.db;
     while messages.len() > MOST_MESSAGES {
-        let piece = messages.split_off(messages.len() - MOST_MESSAGES);
+        let mut piece = messages.split_off(messages.len() - MOST_MESSAGES);
+        for write in &mut piece {
+            if let Write::QueueLogout(_, delivery) = write {
+                delivery.attempts = backchannel::HELD;
+            }
+        }
         match db.apply(Plan::new(Lane::Admin, piece.clone())).await {
             Ok(()) => {}
             // A client of the piece was removed meanwhile: the others are told.

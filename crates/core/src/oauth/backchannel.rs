@@ -126,6 +126,9 @@ fn told<'a>(records: &'a RealmRecords, clients: &'a [ClientSession]) -> impl Ite
     clients.iter().filter_map(|session| records.client_by_uuid(&session.client))
 }
 
+/// The attempts of a message that was queued ahead of its session's end, and waits for it.
+pub const HELD: i64 = -1;
+
 /// When a message was queued, seconds.
 #[must_use]
 pub const fn queued_at(delivery: &LogoutDelivery) -> i64 {
