@@ -309,7 +309,8 @@ async fn te_22_jw_24_what_is_remembered_ends_with_what_it_follows_from() -> Resu
             }
             "all sessions" => {
                 let user = crate::ground::stored_user(&server, "alice").await?.id;
-                crate::ground::write(&server, ending::sessions(&records, &user, &[], None, now)).await?;
+                let listed = server.db.user_sessions_of(&records.realm.id, &user).await?;
+                crate::ground::write(&server, ending::sessions(&records, &user, &listed, None, now)).await?;
                 false
             }
             "idle" => {
