@@ -10,6 +10,8 @@
 //! | without a session (RFC 6749 §4.4): the subject is the service account of the client | [`Refused::Token`] |
 //! | user there and enabled | [`Refused::SessionGone`], [`Refused::UserDisabled`] |
 
+use std::sync::Arc;
+
 use portcullis_core::client::Client;
 use portcullis_core::cutoff::Ended;
 use portcullis_core::ids::SessionId;
@@ -26,7 +28,7 @@ use crate::watch;
 #[derive(Debug)]
 pub(crate) struct BearerPrincipal<'v> {
     /// Whose token it is.
-    pub(crate) user: User,
+    pub(crate) user: Arc<User>,
     /// The client it was given to.
     pub(crate) client: &'v Client,
     /// The session behind it and the client's part of it; `None` for a service account's token without one.
@@ -130,7 +132,7 @@ pub(crate) async fn stand<'v>(
     if !alive || issued_at < session.started || issued_at < client_session.started {
         return Err(Refused::SessionGone);
     }
-    let user = app.db.user(&realm.id, &session.user).await.map_err(|_| Refused::Unavailable)?;
+    let user = app.db.shared_user(&realm.id, &session.user).await.map_err(|_| Refused::Unavailable)?;
     let user = user.ok_or(Refused::SessionGone)?;
     if user.service_account_client.is_some() && !client.settings.service_accounts_enabled {
         return Err(Refused::SessionGone);

@@ -81,7 +81,7 @@ async fn revoke(app: &App, view: &RealmView, cx: &Context<'_>, asked: &Asked<'_>
         }
         None => (None, Vec::new(), app.db.service_account(realm, &asked.client.id).await.map_err(unavailable)?),
     };
-    let loaded = Loaded { session: session.as_ref(), parts: &parts, account: account.as_ref() };
+    let loaded = Loaded { session: session.as_ref(), parts: &parts, account: account.as_deref() };
     let plan = law::decide(cx, asked.client, token, loaded)?;
     app.db.apply(plan).await.map_err(|error| {
         tracing::warn!(%error, "a revocation was not written");

@@ -5,7 +5,7 @@
 //! count the plans of this process. An engine that several processes write to needs them told by the others.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use crate::sql::{Phase, Step, Table};
 
@@ -23,11 +23,17 @@ pub(crate) struct Changes {
     counters: Box<[AtomicU64]>,
     /// Changes that name nothing: all counters are ahead by these.
     of_all: AtomicU64,
+    /// The latest second that a cut-off of this process reaches.
+    newest_cut: AtomicI64,
 }
 
 impl Default for Changes {
     fn default() -> Self {
-        Self { counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(), of_all: AtomicU64::new(0) }
+        Self {
+            counters: (0..COUNTERS).map(|_| AtomicU64::new(0)).collect(),
+            of_all: AtomicU64::new(0),
+            newest_cut: AtomicI64::new(i64::MIN),
+        }
     }
 }
 
@@ -49,8 +55,15 @@ impl Changes {
         own.wrapping_add(self.of_all.load(Ordering::Acquire))
     }
 
+    pub(crate) fn newest_cut(&self) -> i64 {
+        self.newest_cut.load(Ordering::Acquire)
+    }
+
     /// After COMMIT and before the answer: whoever sees the answer sees the change.
     pub(crate) fn note(&self, steps: &[Step]) {
+        if let Some(cut) = steps.iter().filter_map(|step| step.cuts).max() {
+            self.newest_cut.fetch_max(cut, Ordering::AcqRel);
+        }
         for step in steps.iter().filter(|step| counts(step)) {
             match step.place.key() {
                 "" => {

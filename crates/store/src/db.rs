@@ -1,9 +1,10 @@
 //! The database as others see it: open, apply, close. Reads stand in `reads.rs`.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tracing::Instrument as _;
 use crate::changes::Looked;
 use crate::clock::Monotonic;
 use crate::error::{ApplyError, OpenError, ReadError};
-use crate::identity;
+use crate::identity::{self, cutoffs};
 use crate::known_users::KnownUsers;
 use crate::lanes::{Job, LaneSizes, Lanes};
 use crate::sealing::{Sealer, ServerKeys};
@@ -85,6 +86,8 @@ struct Inner {
     users: KnownUsers,
     /// One search at a time: the wide connection is there for others too (DS-21).
     searches: Semaphore,
+    /// The latest second that a cut-off of an earlier process reaches, by realm; read when first asked for.
+    cut_at_start: RwLock<HashMap<RealmId, i64>>,
     clock: Monotonic,
     deadline: Duration,
     sealer: Sealer,
@@ -192,6 +195,7 @@ impl Db {
                 counters,
                 users: KnownUsers::new(),
                 searches: Semaphore::new(1),
+                cut_at_start: RwLock::default(),
                 clock,
                 deadline: options.plan_deadline,
                 sealer,
@@ -282,6 +286,21 @@ impl Db {
         if tokio::task::spawn_blocking(move || inner.finish()).await.is_err() {
             tracing::error!("closing the database failed");
         }
+    }
+
+    /// The latest second that any cut-off of the realm reaches: no later token need be looked up.
+    pub(crate) fn newest_cut(&self, realm: &RealmId) -> Result<i64, ReadError> {
+        let known = self.inner.cut_at_start.read().unwrap_or_else(PoisonError::into_inner).get(realm).copied();
+        let at_start = match known {
+            Some(at_start) => at_start,
+            None => {
+                let read = self.read(|db| cutoffs::newest(db, realm))?.unwrap_or(i64::MIN);
+                let mut all = self.inner.cut_at_start.write().unwrap_or_else(PoisonError::into_inner);
+                all.insert(realm.clone(), read);
+                read
+            }
+        };
+        Ok(at_start.max(self.inner.counters.changes.newest_cut()))
     }
 
     pub(crate) fn known_users(&self) -> &KnownUsers {

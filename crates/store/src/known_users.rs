@@ -1,12 +1,13 @@
-//! User records in memory. A record counts while its row has the version it was read with, so a lookup is one narrow statement
-//! instead of three in a transaction, on every node alike.
+//! User records in memory. A record counts while nothing was committed since that names its user ([`Db::unchanged`]) and nothing
+//! was removed that users have, so a lookup touches no row.
 
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use portcullis_core::ids::{RealmId, UserId};
+use portcullis_core::ids::RealmId;
 use portcullis_core::user::User;
 
+use crate::changes::Looked;
 use crate::db::Db;
 use crate::error::ReadError;
 use crate::identity::users::{self, By, Known};
@@ -14,15 +15,19 @@ use crate::identity::users::{self, By, Known};
 /// Records kept: about 1 KB each.
 const CAPACITY: u64 = 8192;
 
-/// A record as read, and how often something was removed by then: a removal takes roles and groups from users whose version stays,
-/// and a user that is made again under its old id starts with its old version.
+/// A record as read.
 struct Kept {
-    user: User,
+    realm: RealmId,
+    by: Known,
+    user: Arc<User>,
+    /// The user's own rows, seen before they were read.
+    looked: Looked,
+    /// How often something was removed by then: a removal takes roles, groups or the user itself without naming the user.
     removals: u64,
 }
 
-/// The records.
-pub(crate) struct KnownUsers(Cache<(RealmId, UserId), Arc<Kept>>);
+/// The records, by what they were asked for: a user's id or its client's. Two realms may use one id: the one asked for last is kept.
+pub(crate) struct KnownUsers(Cache<Box<str>, Arc<Kept>>);
 
 impl KnownUsers {
     pub(crate) fn new() -> Self {
@@ -32,18 +37,23 @@ impl KnownUsers {
 
 impl Db {
     /// A user by id, or the service account of a client.
-    pub(crate) fn known_user(&self, realm: &RealmId, by: Known, name: &str) -> Result<Option<User>, ReadError> {
-        let Some((id, version)) = self.read(|db| users::version(db, realm, by, name))? else { return Ok(None) };
-        // After the version and before the record: whatever is removed from here on, the record read below is not used again.
+    pub(crate) fn known_user(&self, realm: &RealmId, by: Known, name: &str) -> Result<Option<Arc<User>>, ReadError> {
+        // Before the record: whatever is removed from here on, the record read below is not used again.
         let removals = self.removals();
-        let key = (realm.clone(), id);
-        let kept = self.known_users().0.get(&key);
-        if let Some(kept) = kept.filter(|kept| kept.user.version == version && kept.removals == removals) {
-            return Ok(Some(kept.user.clone()));
+        if let Some(kept) = self.known_users().0.get(name)
+            && kept.by == by
+            && kept.realm == *realm
+            && kept.removals == removals
+            && self.unchanged(&kept.looked)
+        {
+            return Ok(Some(Arc::clone(&kept.user)));
         }
-        let user = self.read_together(|db| users::one(db, realm, By::Id, key.1.as_str()))?;
+        let Some(id) = self.read(|db| users::id(db, realm, by, name))? else { return Ok(None) };
+        let looked = self.look(id.as_str());
+        let user = self.read_together(|db| users::one(db, realm, By::Id, id.as_str()))?.map(Arc::new);
         if let Some(user) = &user {
-            self.known_users().0.insert(key, Arc::new(Kept { user: user.clone(), removals }));
+            let kept = Kept { realm: realm.clone(), by, user: Arc::clone(user), looked, removals };
+            self.known_users().0.insert(name.into(), Arc::new(kept));
         }
         Ok(user)
     }

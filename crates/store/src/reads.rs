@@ -1,5 +1,7 @@
 //! Reads by key. Each sees one committed state; a read after `apply` sees the plan.
 
+use std::sync::Arc;
+
 use portcullis_core::cutoff::{Cursor, CutOff, Ended};
 use portcullis_core::ids::{ClientUuid, LineageId, RealmId, SessionId, UserId};
 use portcullis_core::pending::{Consent, DeviceGrant, LogoutDelivery, PushedRequest};
@@ -42,9 +44,14 @@ impl Db {
         self.read(realms::names)
     }
 
-    /// A user with roles and groups.
-    pub async fn user(&self, realm: &RealmId, id: &UserId) -> Result<Option<User>, ReadError> {
+    /// A user with roles and groups, shared with whoever asks for it: nothing is copied.
+    pub async fn shared_user(&self, realm: &RealmId, id: &UserId) -> Result<Option<Arc<User>>, ReadError> {
         self.known_user(realm, Known::Id, id.as_str())
+    }
+
+    /// A copy of one's own.
+    pub async fn user(&self, realm: &RealmId, id: &UserId) -> Result<Option<User>, ReadError> {
+        Ok(self.shared_user(realm, id).await?.map(Arc::unwrap_or_clone))
     }
 
     /// A user by its lower-case login name.
@@ -57,8 +64,8 @@ impl Db {
         self.read_together(|db| users::one(db, realm, By::Email, email))
     }
 
-    /// The service account of a client.
-    pub async fn service_account(&self, realm: &RealmId, client: &ClientUuid) -> Result<Option<User>, ReadError> {
+    /// The service account of a client, shared.
+    pub async fn service_account(&self, realm: &RealmId, client: &ClientUuid) -> Result<Option<Arc<User>>, ReadError> {
         self.known_user(realm, Known::ServiceAccountOf, client.as_str())
     }
 
@@ -180,7 +187,8 @@ impl Db {
         self.read(|db| cutoffs::of_value(db, realm, ended))
     }
 
-    /// Up to which second tokens of a user, or of a client in one of its sessions, are dead: the latest such cut-off.
+    /// Up to which second tokens of a user, or of a client in one of its sessions, are dead: the latest such cut-off. One that
+    /// leaves tokens of the second `issued_at` alone may be left out: mostly no row is read.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -188,9 +196,12 @@ impl Db {
         &self,
         realm: &RealmId,
         user: &UserId,
-        session: &SessionId,
-        client_id: &str,
+        (session, client_id): (&SessionId, &str),
+        issued_at: i64,
     ) -> Result<Option<i64>, ReadError> {
+        if self.newest_cut(realm)? < issued_at {
+            return Ok(None);
+        }
         let below = Ended::ClientSession(session.clone(), client_id.to_owned());
         self.read(|db| cutoffs::of_login(db, realm, user, &below))
     }

@@ -259,6 +259,8 @@ pub(crate) struct Step {
     pub(crate) unique: Option<Gate>,
     /// The gate that a missing parent means.
     pub(crate) foreign: Option<Gate>,
+    /// The second up to which a cut-off of this step reaches.
+    pub(crate) cuts: Option<i64>,
     pub(crate) place: Place,
 }
 
@@ -275,6 +277,7 @@ impl Step {
             rows: Rows::Any,
             unique: None,
             foreign: None,
+            cuts: None,
             place: Place { stage, table, phase, key: String::new() },
         }
     }
@@ -297,6 +300,11 @@ impl Step {
 
     pub(crate) fn foreign(mut self, gate: Gate) -> Self {
         self.foreign = Some(gate);
+        self
+    }
+
+    pub(crate) fn cuts(mut self, before: i64) -> Self {
+        self.cuts = Some(before);
         self
     }
 }

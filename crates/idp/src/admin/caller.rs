@@ -79,7 +79,7 @@ async fn issuer_realm(app: &App, base: &Base, token: &str) -> Result<Arc<RealmVi
 /// The user behind the token and the token's client.
 async fn verify(app: &App, home: &RealmView, issuer: &str, token: &str, now: Now) -> Result<(User, String), Refused> {
     match bearer::verify(app, home, issuer, token, now).await {
-        Ok(principal) => Ok((principal.user, principal.client.client_id.clone())),
+        Ok(principal) => Ok((Arc::unwrap_or_clone(principal.user), principal.client.client_id.clone())),
         Err(bearer::Refused::Unavailable) => Err(Refused::Unavailable),
         Err(refused) => Err(unauthorized(refused)),
     }

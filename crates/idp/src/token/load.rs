@@ -134,15 +134,15 @@ impl Call<'_> {
             None => (None, None, None),
         };
         let user = match &session {
-            Some(session) => self.app.db.user(realm, &session.user).await.map_err(unavailable)?,
+            Some(session) => self.app.db.shared_user(realm, &session.user).await.map_err(unavailable)?,
             None => None,
         };
-        let consent = consent_of(self.app, realm, client, user.as_ref()).await?;
+        let consent = consent_of(self.app, realm, client, user.as_deref()).await?;
         let loaded = refresh::Loaded {
             session: session.as_ref(),
             client_session: client_session.as_ref(),
             lineage: lineage.as_ref(),
-            user: user.as_ref(),
+            user: user.as_deref(),
             consent: consent.as_ref(),
         };
         self.settle(view, refresh::decide(cx, &opened.client, self.params, claims.as_ref(), loaded)).await
@@ -178,7 +178,7 @@ impl Call<'_> {
                 Err(error) => return Err(unavailable(error)),
             }
         }
-        self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_ref())).await
+        self.settle(view, client_credentials::decide(cx, &opened.client, self.params, account.as_deref())).await
     }
 
     pub(super) async fn exchange(

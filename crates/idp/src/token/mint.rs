@@ -20,7 +20,8 @@ const ID_ALGORITHM: &str = "id.token.signed.response.alg";
 /// plan was applied, so that a cut-off that came in between is seen.
 pub(crate) async fn after_cuts(app: &App, view: &RealmView, issue: &mut Issue<'_>) -> Result<(), Reason> {
     let (realm, user, session) = (&view.records.realm.id, &issue.user.id, &issue.session.id);
-    let before = app.db.cut_off_of_login(realm, user, session, &issue.client.client_id).await;
+    let below = (session, issue.client.client_id.as_str());
+    let before = app.db.cut_off_of_login(realm, user, below, issue.issued_at).await;
     if let Some(before) = before.map_err(|_| Reason::Unavailable)? {
         issue.make_after(before);
     }

@@ -19,6 +19,7 @@ statements! {
             WHERE realm_id = $1 AND sequence > $2 AND expires_at > $3 ORDER BY sequence LIMIT $4";
     OF_LOGIN = "SELECT MAX(cut_before) FROM cutoffs \
                 WHERE realm_id = $1 AND ((kind = 'sub' AND value = $2) OR (kind = 'session-client' AND value = $3))";
+    NEWEST = "SELECT MAX(cut_before) FROM cutoffs WHERE realm_id = $1";
     OF_VALUE = "SELECT MAX(cut_before) FROM cutoffs WHERE realm_id = $1 AND kind = $2 AND value = $3";
 }
 
@@ -28,7 +29,7 @@ pub(super) fn cut(out: &mut Compile<'_>, realm: &RealmId, cut: &CutOff) {
     let step = |sql, params| Step::new(Table::CutOffs, Phase::Create, sql, params).key(&value);
     out.push(step(&COUNT, values![realm.as_str()]).foreign(Gate::Gone(Entity::Realm)));
     let params = values![realm.as_str(), kind, value.as_ref(), cut.before, cut.expires_at];
-    out.push(step(&INSERT, params).one(Gate::Gone(Entity::Realm)));
+    out.push(step(&INSERT, params).one(Gate::Gone(Entity::Realm)).cuts(cut.before));
 }
 
 fn read(row: &mut Row) -> Result<Option<(i64, CutOff)>, ReadError> {
@@ -69,6 +70,14 @@ pub(crate) fn live(
 
 pub(crate) fn of_value(db: &dyn Source, realm: &RealmId, ended: &Ended) -> Result<Option<i64>, ReadError> {
     match db.row(&OF_VALUE, values![realm.as_str(), ended.kind(), ended.value().as_ref()])? {
+        Some(row) => row.opt_int(0),
+        None => Ok(None),
+    }
+}
+
+/// The latest second that any cut-off of the realm reaches.
+pub(crate) fn newest(db: &dyn Source, realm: &RealmId) -> Result<Option<i64>, ReadError> {
+    match db.row(&NEWEST, values![realm.as_str()])? {
         Some(row) => row.opt_int(0),
         None => Ok(None),
     }

@@ -9,8 +9,7 @@ use crate::error::{ApplyError, ReadError};
 use crate::sql::{Phase, Row, Source, Sql, Step, Table, Value, statements, values};
 
 statements! {
-    VERSION = "SELECT id, version FROM users WHERE realm_id = $1 AND id = $2";
-    SERVICE_ACCOUNT_VERSION = "SELECT id, version FROM users WHERE realm_id = $1 AND service_account_client = $2";
+    SERVICE_ACCOUNT = "SELECT id FROM users WHERE realm_id = $1 AND service_account_client = $2";
     EXPECT = "UPDATE users SET version = version WHERE realm_id = $1 AND id = $2 AND version = $3";
     INSERT = "INSERT INTO users (realm_id, id, username, email, email_key, version, enabled, not_before, service_account_client, search, doc) \
               VALUES ($1, $2, $4, $5, CASE WHEN (SELECT r.duplicate_emails FROM realms r WHERE r.realm_id = $1) = 0 THEN $5 END, \
@@ -192,22 +191,18 @@ pub(crate) fn one(db: &dyn Source, realm: &RealmId, by: By, name: &str) -> Resul
     db.row(sql, values![realm.as_str(), name])?.map(|row| whole(db, realm, bare(row)?)).transpose()
 }
 
-/// Id and version of one user: whether what is known of it still holds.
-pub(crate) fn version(
-    db: &dyn Source,
-    realm: &RealmId,
-    by: Known,
-    name: &str,
-) -> Result<Option<(UserId, i64)>, ReadError> {
-    let sql = match by {
-        Known::Id => &VERSION,
-        Known::ServiceAccountOf => &SERVICE_ACCOUNT_VERSION,
-    };
-    db.row(sql, values![realm.as_str(), name])?.map(|mut row| Ok((row.id(0)?, row.int(1)?))).transpose()
+/// The id of a user by what it is looked up by. By its id it is not asked whether it is there.
+pub(crate) fn id(db: &dyn Source, realm: &RealmId, by: Known, name: &str) -> Result<Option<UserId>, ReadError> {
+    match by {
+        Known::Id => Ok(Some(UserId::new(name))),
+        Known::ServiceAccountOf => {
+            db.row(&SERVICE_ACCOUNT, values![realm.as_str(), name])?.map(|mut row| row.id(0)).transpose()
+        }
+    }
 }
 
 /// By what a user is looked up whose record is kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
     Id,
     ServiceAccountOf,

@@ -230,7 +230,7 @@ async fn ad_33_a_service_account_that_is_gone_is_made_anew_once_and_without_its_
         assert_ne!(account.id, old, "{house:?}: nothing of the old one comes back");
         assert_eq!(account.roles, Vec::from_iter(stored.realm.default_role.clone()), "{house:?}");
         // The honest twin: while the switch is off none is made.
-        write(&server, vec![Write::DeleteUser(realm.clone(), account.id)]).await?;
+        write(&server, vec![Write::DeleteUser(realm.clone(), account.id.clone())]).await?;
         edit_client(&server, "service", |client| client.settings.service_accounts_enabled = false).await?;
         refused(&one().await?, 401, "unauthorized_client", "switched off");
         assert!(server.db.service_account(&realm, &client).await?.is_none(), "{house:?}");
