@@ -47,6 +47,7 @@ fn main() -> Result<()> {
         eprintln!("store ...");
         runtime.block_on(store::pool(base, &mut table))?;
         runtime.block_on(store::run(&mut table))?;
+        runtime.block_on(store::load(cli.seconds, &mut table))?;
     }
     println!("{table}");
     Ok(())

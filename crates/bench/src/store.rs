@@ -9,11 +9,13 @@ use portcullis_core::ids::RealmId;
 use portcullis_core::secret::Secret;
 use portcullis_idp::PasswordPool;
 use portcullis_testkit::rp::{Pkce, Registration, RelyingParty};
-use portcullis_testkit::server::TestServer;
+use portcullis_testkit::server::{Options, TestServer};
 
 use crate::calibrate::Base;
+use crate::drive;
 use crate::realm::{self, CALLBACK};
 use crate::table::{Row, Table};
+use crate::work::refreshers;
 
 const ROUNDS: u64 = 20;
 
@@ -98,6 +100,29 @@ pub async fn run(table: &mut Table) -> Result<()> {
     }
     let after = server.db.stats();
     row(table, "refresh with rotation", after.commits - after_codes.commits, after.rows - after_codes.rows, refreshes);
+    Ok(())
+}
+
+/// Commits for each refresh when 64 come at once, over a file.
+///
+/// # Errors
+/// When a refresh fails.
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+pub async fn load(seconds: u64, table: &mut Table) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let server = TestServer::with(Options { folder: Some(folder.path().to_owned()), ..Options::default() }).await?;
+    server.import(&serde_json::from_str(&realm::strict())?).await?;
+    let workers = refreshers(&server.base, "strict", "es").await?;
+    let before = server.db.stats();
+    drive::measure(None, workers, seconds).await?;
+    let after = server.db.stats();
+    let per = |now: u64, then: u64| (now - then) as f64 / (after.plans - before.plans) as f64;
+    let (commits, rows) = (per(after.commits, before.commits), per(after.rows, before.rows));
+    table.push(Row {
+        what: "writes of one refresh with rotation, 64 at once".to_owned(),
+        note: format!("{commits:.3} commits (fsync; target 0.1), {rows:.2} rows (target 1)"),
+        ..Row::default()
+    });
     Ok(())
 }
 

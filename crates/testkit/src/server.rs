@@ -8,6 +8,7 @@
 //! **Flow** [`TestServer::start`] -> [`TestServer::import`] -> requests to [`TestServer::base`] -> `clock.advance` -> more.
 
 use std::future::IntoFuture as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,7 +17,7 @@ use portcullis_core::entropy::Entropy;
 use portcullis_core::secret::Secret;
 use portcullis_core::time::Clock;
 use portcullis_idp::{Deps, Idp, IdpConfig, ImportOptions, Imported, Local, Reach, Signer, Watch};
-use portcullis_store::{Db, Ephemeral, MemoryEphemeral, ServerKeys};
+use portcullis_store::{Db, Ephemeral, MemoryEphemeral, OpenOptions, ServerKeys};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -42,6 +43,8 @@ pub struct Options {
     pub signer: Arc<dyn Signer>,
     /// Who watches it.
     pub watch: Watch,
+    /// Where its rows are kept; `None`: in memory.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for Options {
@@ -55,6 +58,7 @@ impl Default for Options {
             config,
             signer: Arc::new(Local),
             watch: Watch::default(),
+            folder: None,
         }
     }
 }
@@ -75,7 +79,10 @@ impl Ground {
     fn new(options: Options) -> Result<Self> {
         let keys = ServerKeys { current: (1, [7; 32]), previous: None };
         Ok(Self {
-            db: Db::in_memory(keys)?,
+            db: match &options.folder {
+                Some(folder) => Db::open(folder, keys, OpenOptions::default())?,
+                None => Db::in_memory(keys)?,
+            },
             ephemeral: Arc::new(MemoryEphemeral::new("test")),
             clock: options.clock,
             entropy: Arc::new(SeededEntropy::new(options.seed)),
