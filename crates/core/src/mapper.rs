@@ -1,6 +1,7 @@
 //! A protocol mapper: one rule that writes claims into tokens.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +25,35 @@ pub struct ProtocolMapper {
     /// `claim.name`, `jsonType.label`, `access.token.claim`, ...
     #[serde(default)]
     pub config: BTreeMap<String, String>,
+    /// What its switches come to, read once: a token asks every mapper.
+    #[serde(skip)]
+    pub switches: Switches,
 }
+
+/// A memo of the configuration: no part of the value, and a copy (which may be changed) starts without it.
+#[derive(Debug, Default)]
+pub struct Switches(OnceLock<u8>);
+
+impl Switches {
+    /// One bit for each document.
+    pub(crate) fn bits(&self, read: impl FnOnce() -> u8) -> u8 {
+        *self.0.get_or_init(read)
+    }
+}
+
+impl Clone for Switches {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Switches {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Switches {}
 
 impl ProtocolMapper {
     /// A configuration value.

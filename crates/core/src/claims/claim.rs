@@ -57,6 +57,9 @@ pub(super) fn path(name: &str, source: Source, strict: bool) -> Option<Vec<Strin
 
 /// Splits at dots; `\.` is a dot inside a name, `\\` a backslash (Keycloak 26.4).
 fn split(name: &str) -> Vec<String> {
+    if !name.contains(['.', '\\']) {
+        return vec![name.to_owned()];
+    }
     let mut parts = vec![String::new()];
     let mut letters = name.chars();
     while let Some(letter) = letters.next() {

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::client::Client;
 use crate::group::{Group, Groups};
 use crate::key::{KeyStatus, KeyUse, RealmKey};
-use crate::mapper::ProtocolMapper;
+use crate::mapper::{ProtocolMapper, Switches};
 use crate::realm::{Realm, RealmState};
 use crate::records::RealmRecords;
 use crate::role::{Role, Roles};
@@ -26,6 +26,7 @@ pub(crate) fn mapper(name: &str, kind: &str, config: &[(&str, &str)]) -> Protoco
         protocol_mapper: kind.to_owned(),
         consent_required: false,
         config: config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+        switches: Switches::default(),
     }
 }
 

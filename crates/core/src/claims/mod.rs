@@ -80,10 +80,23 @@ impl Target {
         if client.flag(LIGHTWEIGHT_ATTRIBUTE) { Self::LightweightAccess } else { Self::Access }
     }
 
-    /// Whether a mapper's switches let it write here. Older files lack the newer switches: userinfo then follows the ID token,
-    /// introspection the access token (Keycloak 26.4).
+    const ALL: [Self; 5] = [Self::Access, Self::LightweightAccess, Self::Id, Self::Userinfo, Self::Introspection];
+
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// Whether a mapper's switches let it write here.
     #[must_use]
     pub fn wants(self, mapper: &ProtocolMapper) -> bool {
+        let read =
+            || Self::ALL.into_iter().filter(|target| target.reads(mapper)).fold(0, |bits, target| bits | target.bit());
+        mapper.switches.bits(read) & self.bit() != 0
+    }
+
+    /// Older files lack the newer switches: userinfo then follows the ID token,
+    /// introspection the access token (Keycloak 26.4).
+    fn reads(self, mapper: &ProtocolMapper) -> bool {
         let access = || match mapper.get("access.token.claim") {
             Some(text) => text == "true",
             None => matches!(

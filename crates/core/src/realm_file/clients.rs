@@ -10,7 +10,7 @@ use super::refusal::{Reason, Refusal};
 use super::roles::name_of;
 use crate::client::ClientSettings;
 use crate::ids::MapperId;
-use crate::mapper::ProtocolMapper;
+use crate::mapper::{ProtocolMapper, Switches};
 use crate::secret::Secret;
 
 /// The protocol whose clients are acted on.
@@ -123,6 +123,7 @@ fn mappers(obj: &mut Obj) -> Result<Vec<ProtocolMapper>, Refusal> {
             protocol_mapper: name_of(&mut entry, "protocolMapper")?,
             consent_required: entry.flag("consentRequired")?.unwrap_or(false),
             config: entry.text_map("config")?.unwrap_or_default(),
+            switches: Switches::default(),
         };
         if list.iter().any(|m| m.name == mapper.name) {
             return Err(entry.refuse("name", Reason::Taken("protocol mapper", mapper.name)));

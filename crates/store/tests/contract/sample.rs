@@ -8,7 +8,7 @@ use portcullis_core::ids::{
     ClientUuid, CredentialId, EventId, GroupId, KeyId, LineageId, RealmId, RoleId, SessionId, UserId,
 };
 use portcullis_core::key::{KeyStatus, KeyUse, RealmKey};
-use portcullis_core::mapper::ProtocolMapper;
+use portcullis_core::mapper::{ProtocolMapper, Switches};
 use portcullis_core::plan::{LoginFailures, LoginKey, Write};
 use portcullis_core::realm::{Realm, RealmState};
 use portcullis_core::role::Role;
@@ -46,6 +46,7 @@ pub(crate) fn mapper(id: &str) -> ProtocolMapper {
         protocol_mapper: "oidc-usermodel-attribute-mapper".to_owned(),
         consent_required: false,
         config: BTreeMap::from([("claim.name".to_owned(), id.to_owned())]),
+        switches: Switches::default(),
     }
 }
 
