@@ -1,36 +1,23 @@
 //! A handler that panics spoils its own request only (DS-26).
 //!
 //! **Owns** the answer: Keycloak's 500, a page where a person looks at it, with a reference number that the log has too.
-//! **Does not own** what the log says of the panic itself (the binary's hook), nor panics outside the face (the listener).
+//! **Does not own** who catches it ([`crate::watch`]), what the log says of the panic itself (the binary's hook), nor panics outside
+//! the face (the listener).
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
-use futures_util::FutureExt as _;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::authorize::wants_html;
 use crate::pages::{ErrorPage, Text};
 use crate::respond;
 use crate::respond::html::Surroundings;
 use crate::state::App;
 use crate::watch::{self, Halt, Why};
 
-/// The middleware. What handlers share survives an unwinding: locks forgive poison, the rest is atomic or swapped whole.
-pub(crate) async fn caught(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let to_person = wants_html(request.headers());
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        // What it said may hold data of the request (LG-05): it is dropped unread.
-        Err(_said) => sorry(&app, to_person),
-    }
-}
-
-fn sorry(app: &App, to_person: bool) -> Response {
+/// The answer in place of one that did not come.
+pub(crate) fn sorry(app: &App, to_person: bool) -> Response {
     // The page itself may be what panics.
     let page = || Surroundings::bare(app).error(StatusCode::INTERNAL_SERVER_ERROR, &error_page(), Halt::Panicked);
     let shown = to_person.then(|| std::panic::catch_unwind(AssertUnwindSafe(page)).ok()).flatten();
@@ -55,8 +42,11 @@ fn as_json(app: &App) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::Router;
     use axum::body::Body;
+    use axum::extract::Request;
     use http::Uri;
     use portcullis_core::entropy::Entropy;
     use portcullis_core::time::{Clock, Now};
@@ -116,8 +106,7 @@ mod tests {
     #[tokio::test]
     async fn ds_26_a_panic_is_500_in_the_words_of_the_face() {
         let app = app();
-        let layer = axum::middleware::from_fn_with_state(Arc::clone(&app), caught);
-        let router = Router::new().fallback(handler).layer(layer).layer(WatchLayer::new(app));
+        let router = Router::new().fallback(handler).layer(WatchLayer::new(app));
         for path in ["/at-once", "/later"] {
             let (status, body, headers) = ask(&router, path, "application/json").await;
             assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);

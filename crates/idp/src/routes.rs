@@ -11,8 +11,7 @@ use http::{StatusCode, Uri};
 use crate::state::App;
 use crate::watch::{self, Halt, WatchLayer};
 use crate::{
-    admin, authorize, device, introspect, login, logout, panics, par, public, respond, revocations, revoke, token,
-    userinfo,
+    admin, authorize, device, introspect, login, logout, par, public, respond, revocations, revoke, token, userinfo,
 };
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
@@ -31,14 +30,12 @@ pub(crate) enum Part {
 
 pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     let legacy = app.config.legacy_auth_prefix;
-    let mut router = Router::new()
-        .nest("/realms/{realm}", realm())
+    let mut router = realm(Router::new(), "/realms/{realm}")
         .route("/realms/{realm}/", any(public::realm_info))
         .route("/.well-known/oauth-authorization-server/realms/{realm}", any(public::discovery));
     if legacy {
-        router = router.nest("/auth/realms/{realm}", realm());
+        router = realm(router, "/auth/realms/{realm}");
     }
-    router = router.layer(DefaultBodyLimit::max(MAX_BODY));
     if part != Part::Public {
         router = router.nest("/admin", admin::routes());
         if legacy {
@@ -52,11 +49,9 @@ pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     if part != Part::Whole {
         router = router.layer(axum::middleware::from_fn(move |request, next| only(part, request, next)));
     }
-    // DS-26: outside of every handler, fallback and layer of the face, so that none of them takes the connection (and the
-    // other streams of HTTP/2 on it) down with itself; inside what the listener adds, which sees an ordinary 500.
-    router = router.layer(axum::middleware::from_fn_with_state(Arc::clone(&app), panics::caught));
-    // Outside everything: whatever refuses, also a missing path, gets its trace id here.
-    router.layer(WatchLayer::new(Arc::clone(&app))).with_state(app)
+    // Outside everything: whatever refuses, also a missing path or a panic, gets its trace id here. One layer, because each is
+    // an allocation and two virtual calls for every request.
+    router.layer((DefaultBodyLimit::max(MAX_BODY), WatchLayer::new(Arc::clone(&app)))).with_state(app)
 }
 
 /// The master realm answers on the admin part only, other realms on the public part only.
@@ -80,35 +75,39 @@ async fn only(part: Part, request: axum::extract::Request, next: axum::middlewar
     }
 }
 
-fn realm() -> Router<Arc<App>> {
-    Router::new()
-        .route("/", any(public::realm_info))
-        .route("/.well-known/openid-configuration", any(public::discovery))
-        .route("/.well-known/oauth-authorization-server", any(public::discovery))
-        .nest("/protocol/openid-connect", protocol())
-        .route("/protocol/{protocol}/{*rest}", any(public::unknown_protocol))
-        .route("/portcullis/revocations", any(revocations::endpoint))
-        .route("/device", any(device::verification))
-        .route("/device/status", any(device::status))
-        .nest("/login-actions", login::routes())
+type Routes = Router<Arc<App>>;
+
+/// The paths of one realm. They are written whole: a nested router would take every address apart once more for each request.
+fn realm(router: Routes, prefix: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}{path}");
+    let router = router
+        .route(&at(""), any(public::realm_info))
+        .route(&at("/.well-known/openid-configuration"), any(public::discovery))
+        .route(&at("/.well-known/oauth-authorization-server"), any(public::discovery))
+        .route(&at("/protocol/{protocol}/{*rest}"), any(public::unknown_protocol))
+        .route(&at("/portcullis/revocations"), any(revocations::endpoint))
+        .route(&at("/device"), any(device::verification))
+        .route(&at("/device/status"), any(device::status));
+    protocol(login::routes(router, &at("/login-actions")), &at("/protocol/openid-connect"))
 }
 
-fn protocol() -> Router<Arc<App>> {
-    Router::new()
-        .route("/auth", any(authorize::endpoint))
-        .route("/auth/device", any(device::authorization))
-        .route("/ext/par/request", any(par::endpoint))
-        .route("/token", any(token::endpoint))
-        .route("/token/introspect", any(introspect::endpoint))
-        .route("/revoke", any(revoke::endpoint))
-        .route("/certs", any(public::certs))
-        .route("/userinfo", any(userinfo::endpoint))
-        .route("/logout", any(logout::endpoint))
-        .route("/logout/logout-confirm", any(logout::confirm))
-        .route("/login-status-iframe.html", get(public::status_iframe))
-        .route("/login-status-iframe.html/init", get(public::status_iframe_init))
-        .route("/3p-cookies/step1.html", get(public::cookies_step1))
-        .route("/3p-cookies/step2.html", get(public::cookies_step2))
+fn protocol(router: Routes, prefix: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}{path}");
+    router
+        .route(&at("/auth"), any(authorize::endpoint))
+        .route(&at("/auth/device"), any(device::authorization))
+        .route(&at("/ext/par/request"), any(par::endpoint))
+        .route(&at("/token"), any(token::endpoint))
+        .route(&at("/token/introspect"), any(introspect::endpoint))
+        .route(&at("/revoke"), any(revoke::endpoint))
+        .route(&at("/certs"), any(public::certs))
+        .route(&at("/userinfo"), any(userinfo::endpoint))
+        .route(&at("/logout"), any(logout::endpoint))
+        .route(&at("/logout/logout-confirm"), any(logout::confirm))
+        .route(&at("/login-status-iframe.html"), get(public::status_iframe))
+        .route(&at("/login-status-iframe.html/init"), get(public::status_iframe_init))
+        .route(&at("/3p-cookies/step1.html"), get(public::cookies_step1))
+        .route(&at("/3p-cookies/step2.html"), get(public::cookies_step2))
 }
 
 /// Outside every room. Keycloak 26.4 has other words, and none of its security headers, where it serves nothing at all:

@@ -111,12 +111,13 @@ pub(crate) fn delete_session_cookies(cx: &Cx<'_>, jar: &mut HeaderMap) {
 }
 
 /// The paths under `login-actions`.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/authenticate", any(authenticate::endpoint))
-        .route("/required-action", any(required_action::endpoint))
-        .route("/consent", any(consent::endpoint))
-        .route("/restart", get(restart::endpoint))
-        .route("/reset-credentials", get(reset::endpoint))
-        .route("/{*rest}", any(page::not_found))
+pub(crate) fn routes(router: Router<Arc<App>>, prefix: &str) -> Router<Arc<App>> {
+    let at = |path: &str| format!("{prefix}{path}");
+    router
+        .route(&at("/authenticate"), any(authenticate::endpoint))
+        .route(&at("/required-action"), any(required_action::endpoint))
+        .route(&at("/consent"), any(consent::endpoint))
+        .route(&at("/restart"), get(restart::endpoint))
+        .route(&at("/reset-credentials"), get(reset::endpoint))
+        .route(&at("/{*rest}"), any(page::not_found))
 }

@@ -1,19 +1,23 @@
-//! The one layer around all routes: a refusal gets its id, its header and its record here, whoever refused.
+//! The one layer around all routes: a refusal gets its id, its header and its record here, whoever refused; a panic becomes one.
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Uri};
 use portcullis_core::refusal::{Record, Shown, traceparent};
 use tower::{Layer, Service};
 
 use super::span::{Spanned, tell, tell_client, trace_id};
 use super::{Endpoint, Halt, Kind, Why};
+use crate::authorize::wants_html;
+use crate::panics;
 use crate::respond::html::TRACE;
 use crate::state::App;
 
@@ -57,16 +61,25 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        // Kept for a refusal only: both are counted references, no copies.
+        // Kept for a refusal only: counted references, no copies.
         let seen = Seen { uri: request.uri().clone(), parent: request.headers().get("traceparent").cloned() };
         let app = Arc::clone(&self.app);
-        let kind = Kind::of(Endpoint::of(seen.uri.path()).0, request.method());
+        let (endpoint, _) = Endpoint::of(seen.uri.path());
+        let kind = Kind::of(endpoint, request.method());
+        let to_person = wants_html(request.headers());
         let began = (app.watch.elapsed)();
         let spanned = Spanned::of(request.extensions());
         let spanned_here = spanned.is_some();
-        let answer = self.inner.call(request);
+        // DS-26: inside of this every handler, fallback and layer of the face, so that none of them takes the connection (and the
+        // other streams of HTTP/2 on it) down with itself. What handlers share survives an unwinding: locks forgive poison, the
+        // rest is atomic or swapped whole.
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         let answered = async move {
-            let mut response = answer.await?;
+            let mut response = match answer.await {
+                Ok(answered) => answered?,
+                // What it said may hold data of the request (LG-05): it is dropped unread.
+                Err(_said) => panics::sorry(&app, to_person),
+            };
             let (_, segment) = Endpoint::of(seen.uri.path());
             if spanned_here {
                 tell_realm(&app, segment);

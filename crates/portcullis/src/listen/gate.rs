@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,6 +11,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use futures_util::FutureExt as _;
 use http::header::HOST;
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
@@ -136,8 +138,10 @@ impl Service<Request<Incoming>> for Guarded {
         }
         let peer = self.rules.peer(self.peer, request.headers());
         request.extensions_mut().insert(peer);
-        let answer = self.router.call(request.map(Body::new));
-        Box::pin(answer)
+        // DS-26: faces answer for their own handlers, in their own words. Whatever else panics ends here, or it would take the
+        // connection with it and on HTTP/2 every other stream of that connection.
+        let answer = AssertUnwindSafe(self.router.call(request.map(Body::new))).catch_unwind();
+        Box::pin(async move { answer.await.unwrap_or_else(|said| Ok(sorry(said))) })
     }
 }
 
@@ -145,6 +149,14 @@ fn single_host(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(HOST).iter();
     let first = all.next()?.to_str().ok()?;
     all.next().is_none().then_some(first)
+}
+
+/// The answer in place of one that panicked. What it said may hold data of the request: it is dropped unread (LG-05).
+fn sorry(_said: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked; its request is answered 500");
+    let mut response = Response::new(Body::from("Internal server error.\n"));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 fn misdirected() -> Response {

@@ -16,9 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
-use http::StatusCode;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -27,7 +24,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::failure::Failure;
 use crate::telemetry::metrics;
@@ -95,13 +91,10 @@ impl Listener {
 
     /// Accepts until `stop` says so, then lets requests in flight finish.
     pub async fn serve(self, router: Router, mut stop: watch::Receiver<bool>) {
-        // DS-26: faces answer for their own handlers, in their own words. Whatever else panics ends here, or it would take the
-        // connection with it and on HTTP/2 every other stream of that connection. The place is outside the router and inside
-        // the gate, which holds nothing that a request could spoil.
-        let mut router = router.layer(CatchPanicLayer::custom(sorry));
-        if let Some((faces, face)) = &self.spans {
-            router = router.layer(faces.layer(*face));
-        }
+        let router = match &self.spans {
+            Some((faces, face)) => router.layer(faces.layer(*face)),
+            None => router,
+        };
         let gate = gate::Gate::new(self.hosts.clone(), self.trusted_proxies.clone(), self.tls.is_some());
         let places = Arc::new(Semaphore::new(self.max_connections));
         let graceful = GracefulShutdown::new();
@@ -137,14 +130,6 @@ impl Listener {
             tracing::warn!("some requests did not end in time and were cut");
         }
     }
-}
-
-/// The answer in place of one that panicked. What it said may hold data of the request: it is dropped unread (LG-05).
-fn sorry(_said: Box<dyn std::any::Any + Send>) -> Response {
-    tracing::error!("a handler panicked; its request is answered 500");
-    let mut response = Response::new(Body::from("Internal server error.\n"));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
 }
 
 /// However a connection ends, it is counted.

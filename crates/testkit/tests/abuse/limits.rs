@@ -45,7 +45,7 @@ pub(crate) static DOORS: &[Row] = &[
         &[],
     ),
     (ROUTES, "/realms/{realm}/", "/realms/yard/", Body::Unread(405), &[]),
-    (ROUTES, "/", "/realms/yard", Body::Unread(405), &[]),
+    (ROUTES, "", "/realms/yard", Body::Unread(405), &[]),
     (
         ROUTES,
         "/.well-known/openid-configuration",
@@ -168,7 +168,7 @@ pub(crate) static DOORS: &[Row] = &[
 /// Routes that differ from one above by a slash at the end.
 const SLASHED: [(&str, &str); 2] = [(ADMIN, "/realms/"), (ADMIN, "/realms/{realm}/")];
 
-/// Every `.route("...")` of a folder of sources, by file.
+/// Every `.route("...")` and `.route(&at("..."))` of a folder of sources, by file.
 fn written(folder: &Path, root: &Path, found: &mut Vec<(String, String)>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -179,7 +179,9 @@ fn written(folder: &Path, root: &Path, found: &mut Vec<(String, String)>) -> Res
         let file = path.strip_prefix(root)?.to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap_or_default();
         for rest in text.split(".route(").skip(1) {
-            let pattern = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next());
+            let rest = rest.trim_start();
+            let pattern =
+                rest.strip_prefix("&at(").unwrap_or(rest).strip_prefix('"').and_then(|rest| rest.split('"').next());
             found.push((file.clone(), pattern.with_context(|| format!("{file}: a route that is no text"))?.to_owned()));
         }
     }
