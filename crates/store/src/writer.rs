@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use portcullis_core::ids::RealmId;
 use rusqlite::Connection;
@@ -96,6 +97,12 @@ impl Counters {
     }
 }
 
+/// A batch of so many plans says that more are on their way: the next one waits for them.
+const BUSY: usize = 4;
+
+/// How long it waits: about as long as a disk takes to make a batch durable.
+const GATHER: Duration = Duration::from_micros(1500);
+
 /// However the thread ends, a panic included, nobody waits for it for ever.
 struct Abandon<'a>(&'a Lanes);
 
@@ -108,7 +115,14 @@ impl Drop for Abandon<'_> {
 /// Runs until the lanes are closed and empty, then empties the write-ahead log.
 pub(crate) fn run(conn: &Mutex<Connection>, lanes: &Arc<Lanes>, counters: &Counters, clock: &Monotonic) {
     let _abandon = Abandon(lanes);
-    while let Some(jobs) = lanes.take() {
+    let mut last = 0;
+    loop {
+        // Under load fewer and larger commits: the processor is busy with those requests meanwhile. A lone plan never waits.
+        if last >= BUSY {
+            std::thread::sleep(GATHER);
+        }
+        let Some(jobs) = lanes.take() else { break };
+        last = jobs.len();
         let now = clock.now();
         let (due, late): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.deadline > now);
         for job in late {
