@@ -64,6 +64,9 @@ impl Changes {
         if let Some(cut) = steps.iter().filter_map(|step| step.cuts).max() {
             self.newest_cut.fetch_max(cut, Ordering::AcqRel);
         }
+        if steps.iter().any(takes_from_users) {
+            self.of_all.fetch_add(1, Ordering::AcqRel);
+        }
         for step in steps.iter().filter(|step| counts(step)) {
             match step.place.key() {
                 "" => {
@@ -77,6 +80,13 @@ impl Changes {
             }
         }
     }
+}
+
+/// A removal by whose cascade users lose roles, groups, or are gone themselves, without being named.
+fn takes_from_users(step: &Step) -> bool {
+    let table =
+        matches!(step.place.table, Table::Realms | Table::Clients | Table::Roles | Table::Groups | Table::Users);
+    table && step.place.phase() == Phase::Delete
 }
 
 /// Whether a step can change what follows from a user, a session or a token.
@@ -111,6 +121,12 @@ mod tests {
             (Table::UserParts, Phase::Create, "s1", false),
             (Table::CutOffs, Phase::Create, "s1", false),
             (Table::Lineages, Phase::Delete, "s1", true),
+            (Table::Roles, Phase::Delete, "r1", false),
+            (Table::Groups, Phase::Delete, "g1", false),
+            (Table::Clients, Phase::Delete, "c1", false),
+            (Table::Realms, Phase::Delete, "", false),
+            (Table::Users, Phase::Delete, "s2", false),
+            (Table::Roles, Phase::Update, "r1", true),
         ] {
             let changes = Changes::default();
             let looked = changes.look("s1");

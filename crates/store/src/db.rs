@@ -315,11 +315,6 @@ impl Db {
         &self.inner.clock
     }
 
-    /// Plans so far that removed users or what users have.
-    pub(crate) fn removals(&self) -> u64 {
-        self.inner.counters.removals()
-    }
-
     pub(crate) fn sealer(&self) -> &Sealer {
         &self.inner.sealer
     }

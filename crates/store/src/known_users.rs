@@ -1,5 +1,5 @@
-//! User records in memory. A record counts while nothing was committed since that names its user ([`Db::unchanged`]) and nothing
-//! was removed that users have, so a lookup touches no row.
+//! User records in memory. A record counts while nothing was committed since that can change it ([`Db::unchanged`]), so a lookup
+//! touches no row.
 
 use std::sync::Arc;
 
@@ -20,10 +20,8 @@ struct Kept {
     realm: RealmId,
     by: Known,
     user: Arc<User>,
-    /// The user's own rows, seen before they were read.
+    /// The user, seen before its rows were read: whatever changes it from then on, the record is not used again.
     looked: Looked,
-    /// How often something was removed by then: a removal takes roles, groups or the user itself without naming the user.
-    removals: u64,
 }
 
 /// The records, by what they were asked for: a user's id or its client's. Two realms may use one id: the one asked for last is kept.
@@ -38,12 +36,9 @@ impl KnownUsers {
 impl Db {
     /// A user by id, or the service account of a client.
     pub(crate) fn known_user(&self, realm: &RealmId, by: Known, name: &str) -> Result<Option<Arc<User>>, ReadError> {
-        // Before the record: whatever is removed from here on, the record read below is not used again.
-        let removals = self.removals();
         if let Some(kept) = self.known_users().0.get(name)
             && kept.by == by
             && kept.realm == *realm
-            && kept.removals == removals
             && self.unchanged(&kept.looked)
         {
             return Ok(Some(Arc::clone(&kept.user)));
@@ -52,7 +47,7 @@ impl Db {
         let looked = self.look(id.as_str());
         let user = self.read_together(|db| users::one(db, realm, By::Id, id.as_str()))?.map(Arc::new);
         if let Some(user) = &user {
-            let kept = Kept { realm: realm.clone(), by, user: Arc::clone(user), looked, removals };
+            let kept = Kept { realm: realm.clone(), by, user: Arc::clone(user), looked };
             self.known_users().0.insert(name.into(), Arc::new(kept));
         }
         Ok(user)

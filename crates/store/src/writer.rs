@@ -13,7 +13,7 @@ use crate::changes::Changes;
 use crate::clock::Monotonic;
 use crate::error::ApplyError;
 use crate::lanes::{Job, Lanes};
-use crate::sql::{Phase, Step, Table};
+use crate::sql::{Step, Table};
 use crate::sqlite;
 
 /// Counters of the writer since start, and the queue now.
@@ -41,7 +41,6 @@ pub(crate) struct Counters {
     pub(crate) dropped: AtomicU64,
     rows: AtomicU64,
     generation: AtomicU64,
-    removals: AtomicU64,
     /// Plans with cut-offs so far.
     pub(crate) cut: watch::Sender<u64>,
     by_realm: RwLock<HashMap<RealmId, u64>>,
@@ -68,19 +67,6 @@ impl Counters {
     pub(crate) fn realm_generation(&self, realm: &RealmId) -> u64 {
         let map = self.by_realm.read().unwrap_or_else(PoisonError::into_inner);
         map.get(realm).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn removals(&self) -> u64 {
-        self.removals.load(Ordering::Acquire)
-    }
-
-    /// As [`Counters::configured`], for what is known of users.
-    fn removed(&self, steps: &[Step]) {
-        let of_users =
-            |table| matches!(table, Table::Realms | Table::Clients | Table::Roles | Table::Groups | Table::Users);
-        if steps.iter().any(|step| step.place.phase() == Phase::Delete && of_users(step.place.table)) {
-            self.removals.fetch_add(1, Ordering::AcqRel);
-        }
     }
 
     /// After COMMIT and before the answer: whoever sees the answer sees the new generation.
@@ -158,13 +144,11 @@ fn answer(jobs: Vec<Job>, outcomes: Vec<sqlite::Outcome>, counters: &Counters) {
                 if job.steps.iter().any(|step| step.place.table == Table::CutOffs) {
                     counters.cut.send_modify(|plans| *plans += 1);
                 }
-                counters.removed(&job.steps);
                 counters.configured(job.configured);
             }
             // Perhaps it was written: caches must look again.
             Err(ApplyError::Unknown) => {
                 counters.changes.note(&job.steps);
-                counters.removed(&job.steps);
                 counters.configured(job.configured);
             }
             Err(ApplyError::Gate(_) | ApplyError::Busy | ApplyError::Storage(_)) => {
