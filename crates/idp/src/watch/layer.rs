@@ -64,8 +64,7 @@ where
         // Kept for a refusal only: counted references, no copies.
         let seen = Seen { uri: request.uri().clone(), parent: request.headers().get("traceparent").cloned() };
         let app = Arc::clone(&self.app);
-        let (endpoint, _) = Endpoint::of(seen.uri.path());
-        let kind = Kind::of(endpoint, request.method());
+        let method = request.method().clone();
         let to_person = wants_html(request.headers());
         let began = (app.watch.elapsed)();
         let spanned = Spanned::of(request.extensions());
@@ -80,16 +79,16 @@ where
                 // What it said may hold data of the request (LG-05): it is dropped unread.
                 Err(_said) => panics::sorry(&app, to_person),
             };
-            let (_, segment) = Endpoint::of(seen.uri.path());
+            let (endpoint, segment) = Endpoint::of(seen.uri.path());
             if spanned_here {
                 tell_realm(&app, segment);
             }
             if response.status().as_u16() >= 400 || response.extensions().get::<Why>().is_some() {
-                refused(&app, &seen, &mut response);
+                refused(&app, (endpoint, segment), seen.parent.as_ref(), &mut response);
             }
             let took = (app.watch.elapsed)().saturating_sub(began);
             let block = app.watch.figures.of(segment);
-            block.answered(kind, response.status(), took);
+            block.answered(Kind::of(endpoint, &method), response.status(), took);
             Ok(response)
         };
         match spanned {
@@ -113,14 +112,18 @@ fn tell_realm(app: &App, segment: Option<&str>) {
     }
 }
 
-fn refused(app: &App, seen: &Seen, response: &mut Response) {
+fn refused(
+    app: &App,
+    (endpoint, segment): (Endpoint, Option<&str>),
+    parent: Option<&HeaderValue>,
+    response: &mut Response,
+) {
     let status = response.status();
     let why = response.extensions_mut().remove::<Why>().unwrap_or_else(|| Why::of_status(status));
     let trace = why.trace.unwrap_or_else(|| trace_id(app.entropy.as_ref())).text();
     if let Ok(value) = HeaderValue::from_str(&trace) {
         response.headers_mut().insert(TRACE, value);
     }
-    let (endpoint, segment) = Endpoint::of(seen.uri.path());
     let named = segment.map(|s| percent_encoding::percent_decode_str(s).decode_utf8_lossy());
     let realm = named.as_deref().filter(|name| app.knows_realm(name)).map(str::to_owned);
     let why = match &named {
@@ -146,7 +149,7 @@ fn refused(app: &App, seen: &Seen, response: &mut Response) {
         expected: why.explained.expected.into_owned(),
         got: why.explained.got.into_owned(),
         advice: why.explained.advice.to_owned(),
-        traceparent: seen.parent.as_ref().and_then(|v| traceparent(v.to_str().ok()?)).map(str::to_owned),
+        traceparent: parent.and_then(|v| traceparent(v.to_str().ok()?)).map(str::to_owned),
     };
     report(app, record);
 }
