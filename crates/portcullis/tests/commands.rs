@@ -2,12 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+mod program;
+
+use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+use program::{PROGRAM, Running};
 
 struct Ended {
     code: Option<i32>,
@@ -36,45 +38,14 @@ fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
     }
 }
 
-/// A running `portcullis idp`, ended by its id.
-struct Running(Child);
-
-impl Running {
-    /// Starts on a free port and waits for the line that names it.
-    fn idp(data: &Path, environment: &[(&str, &str)]) -> (Self, String) {
-        Self::start(&["--data", data.to_str().unwrap()], environment)
-    }
-
-    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
-        let mut child = Command::new(PROGRAM)
-            .args(["idp", "--listen", "127.0.0.1:0"])
-            .args(arguments)
-            .env_clear()
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        while !said.contains("Ctrl-C") {
-            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
-        }
-        (Self(child), said)
-    }
-
-    fn interrupt(mut self) -> Option<i32> {
-        let kill = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
-        assert!(kill.success());
-        self.0.wait().unwrap().code()
-    }
+/// Over a data folder; what it printed.
+fn idp(data: &Path, environment: &[(&str, &str)]) -> (Running, String) {
+    Running::start(&["--data", data.to_str().unwrap()], environment, Stdio::null())
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _already_gone = self.0.kill();
-        let _reaped = self.0.wait();
-    }
+fn interrupt(mut running: Running) -> Option<i32> {
+    running.signal("-INT");
+    running.0.wait().unwrap().code()
 }
 
 #[test]
@@ -124,9 +95,9 @@ fn a_data_folder_that_cannot_be_used_is_one_line() {
     refuses(&["idp", "--listen", "127.0.0.1:0", "--data", file.to_str().unwrap()], 1, &["a-file"]);
 
     let data = folder.path().join("data");
-    let (running, _) = Running::idp(&data, &[]);
+    let (running, _) = idp(&data, &[]);
     refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 4, &["in use"]);
-    assert_eq!(running.interrupt(), Some(0));
+    assert_eq!(interrupt(running), Some(0));
 
     std::fs::remove_file(data.join("server.key")).unwrap();
     refuses(
@@ -145,13 +116,13 @@ fn the_first_administrator_is_made_once_and_weak_passwords_stay_on_loopback() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let weak = [("KC_BOOTSTRAP_ADMIN_USERNAME", "admin"), ("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")];
-    let (running, said) = Running::idp(&data, &[]);
+    let (running, said) = idp(&data, &[]);
     assert!(said.contains("no administrator yet"), "{said}");
-    assert_eq!(running.interrupt(), Some(0));
-    let (running, said) = Running::idp(&data, &weak);
+    assert_eq!(interrupt(running), Some(0));
+    let (running, said) = idp(&data, &weak);
     assert!(!said.contains("administrator"), "{said}");
-    assert_eq!(running.interrupt(), Some(0));
-    let (running, said) = Running::idp(&data, &weak);
+    assert_eq!(interrupt(running), Some(0));
+    let (running, said) = idp(&data, &weak);
     assert!(said.contains("are ignored"), "{said}");
     drop(running);
 
@@ -169,9 +140,9 @@ fn a_demos_folder_never_faces_users() {
     std::fs::write(&file, "{\"realm\":\"acme\",\"enabled\":true,\"attributes\":{\"portcullis.demo\":\"true\"}}")
         .unwrap();
     let (data, file) = (data.to_str().unwrap(), file.to_str().unwrap());
-    let (running, said) = Running::start(&["--data", data, "--import", file], &[]);
+    let (running, said) = Running::start(&["--data", data, "--import", file], &[], Stdio::null());
     assert!(said.contains("Imported realm acme"), "{said}");
-    assert_eq!(running.interrupt(), Some(0));
+    assert_eq!(interrupt(running), Some(0));
     refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data], 2, &["belongs to the demo"]);
 }
 

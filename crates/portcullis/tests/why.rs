@@ -2,37 +2,28 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+use program::{PROGRAM, Running};
 
-/// A running `portcullis idp`, ended by its id.
-struct Running {
-    child: Child,
+/// A server that people asked something.
+struct Asked {
+    running: Running,
     address: String,
 }
 
-impl Running {
+impl Asked {
     fn start(data: &Path) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()])
-            .env_clear()
-            .envs([("KC_BOOTSTRAP_ADMIN_USERNAME", "admin"), ("KC_BOOTSTRAP_ADMIN_PASSWORD", "a long passphrase")])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut said = String::new();
-        let mut lines = BufReader::new(child.stdout.take().unwrap());
-        while !said.contains("Ctrl-C") {
-            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "it ended: {said}");
-        }
+        let admin = [("KC_BOOTSTRAP_ADMIN_USERNAME", "admin"), ("KC_BOOTSTRAP_ADMIN_PASSWORD", "a long passphrase")];
+        let (running, said) = Running::start(&["--data", data.to_str().unwrap()], &admin, Stdio::piped());
         let address = said.split("http://").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        Self { child, address }
+        Self { running, address }
     }
 
     /// The trace id of a refusal.
@@ -51,18 +42,11 @@ impl Running {
 
     /// Ends it with a signal; what it logged.
     fn end(mut self, signal: &str) -> String {
-        assert!(Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success());
+        self.running.signal(signal);
         let mut log = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        self.child.wait().unwrap();
+        self.running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.running.0.wait().unwrap();
         log
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _already_gone = self.child.kill();
-        let _reaped = self.child.wait();
     }
 }
 
@@ -88,7 +72,7 @@ fn lg_02_a_refusal_is_explained_by_the_running_server_without_its_secrets() {
     let name = data.to_str().unwrap();
     let none = "0".repeat(32);
     fails(&[&none, "--data", name], 3, "no server runs on the data folder");
-    let running = Running::start(&data);
+    let running = Asked::start(&data);
     let mode = std::fs::metadata(data.join("control.sock")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     fails(&["xyz", "--data", name], 2, "32 hexadecimal digits");
@@ -122,10 +106,10 @@ fn a_socket_that_a_killed_server_left_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let name = data.to_str().unwrap();
-    Running::start(&data).end("-KILL");
+    Asked::start(&data).end("-KILL");
     assert!(data.join("control.sock").exists());
     fails(&[&"0".repeat(32), "--data", name], 3, "no server runs");
-    let running = Running::start(&data);
+    let running = Asked::start(&data);
     let id = running.refused("GET /realms/moon HTTP/1.1");
     let text = String::from_utf8(why(&[&id, "--data", name]).stdout).unwrap();
     assert!(text.contains("no realm of that name: moon"), "{text}");
@@ -141,7 +125,7 @@ fn keys_rotate_at_the_running_server() {
     let data = folder.path().join("data");
     let name = data.to_str().unwrap();
     assert_eq!(keys(&["list", "--data", name]).status.code(), Some(3), "nobody runs");
-    let _running = Running::start(&data);
+    let _running = Asked::start(&data);
     let text = |output: Output| String::from_utf8(output.stdout).unwrap();
     let old = text(keys(&["list", "--data", name]));
     let old = old.lines().find(|l| l.starts_with("RS256 ")).unwrap();
