@@ -1,8 +1,14 @@
 //! `/metrics`: the Prometheus text format, made when it is asked for, from counters that others keep.
 //!
+//! **Owns** the counters of the process, the listener's route and the format; [`families`] says what each metric means, [`requests`]
+//! and [`feeds`] write theirs. **Does not own** any other counter.
 //! Every label is a word of a closed list; a realm is one only where the configuration names it (LG-06).
 
+mod families;
 mod feeds;
+mod requests;
+
+pub use families::{FAMILIES, Family, reference};
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,118 +19,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
-use portcullis_core::oauth::token::GrantType;
-use portcullis_core::refusal::Class;
 use portcullis_guard::RevocationFeed;
 use portcullis_idp::Idp;
-use portcullis_idp::watch::{Alarm, BOUNDS, Block, Endpoint, Entry, Figures, Login, METHOD_WORDS, STATUS_WORDS};
-use portcullis_jose::Algorithm;
+use portcullis_idp::watch::Figures;
 use portcullis_store::{Db, Kind, MemoryEphemeral};
 
 use super::{Ring, process};
-
-/// What a metric is: name, kind, help.
-pub struct Family(pub &'static str, pub &'static str, pub &'static str);
-
-/// Every metric, in the order of the page.
-pub const FAMILIES: &[Family] = &[
-    Family(
-        "portcullis_requests_total",
-        "counter",
-        "Requests answered, by endpoint, method (read, write, other) and status class.",
-    ),
-    Family("portcullis_request_duration_seconds", "histogram", "How long answers took, by endpoint."),
-    Family(
-        "portcullis_refusals_total",
-        "counter",
-        "Refusals, by endpoint and class of the reason; `portcullis why` explains each.",
-    ),
-    Family("portcullis_password_checks_total", "counter", "Names and passwords compared, by how it ended."),
-    Family(
-        "portcullis_guessing_alarms_total",
-        "counter",
-        "Times that an address, or a whole realm, had too many wrong passwords over many accounts within ten minutes.",
-    ),
-    Family(
-        "portcullis_logins_total",
-        "counter",
-        "People let in, by flow: browser, browser_otp (with a one-time code), single_sign_on, device, password_grant.",
-    ),
-    Family("portcullis_tokens_issued_total", "counter", "Access tokens given, by grant and signature algorithm."),
-    Family(
-        "portcullis_password_hashes_total",
-        "counter",
-        "Password hashes computed, those for names that nobody has included.",
-    ),
-    Family("portcullis_password_busy_total", "counter", "Password jobs given up because no thread was free in time."),
-    Family("portcullis_password_waiting", "gauge", "Password jobs waiting now."),
-    Family("portcullis_store_commits_total", "counter", "Transactions committed."),
-    Family("portcullis_store_plans_total", "counter", "Plans committed."),
-    Family(
-        "portcullis_store_plans_refused_total",
-        "counter",
-        "Plans that lost a gate or failed; nothing of them was written.",
-    ),
-    Family(
-        "portcullis_store_plans_dropped_total",
-        "counter",
-        "Plans dropped because their lane was full or their time was over.",
-    ),
-    Family("portcullis_store_rows_total", "counter", "Rows changed."),
-    Family("portcullis_store_waiting", "gauge", "Plans waiting now, by lane."),
-    Family("portcullis_ephemeral_values", "gauge", "Short-lived values held now, by kind."),
-    Family("portcullis_feed_streams", "gauge", "Readers of the revocation feed connected now."),
-    Family("portcullis_feed_streams_total", "counter", "Readers of the revocation feed, by what became of them."),
-    Family(
-        "portcullis_feed_frames_total",
-        "counter",
-        "Events of the revocation feed signed, heartbeats and pages of snapshots included.",
-    ),
-    Family("portcullis_feed_cuts_total", "counter", "Cut-offs sent in events of the revocation feed."),
-    Family("portcullis_feed_epoch", "gauge", "Epoch of a realm's cut-offs, for the realms of `metrics.realms`."),
-    Family(
-        "portcullis_feed_sequence",
-        "gauge",
-        "Latest sequence of a realm's cut-offs, for the realms of `metrics.realms`.",
-    ),
-    Family(
-        "portcullis_introspections_total",
-        "counter",
-        "Tokens introspected, by whether the document was made before.",
-    ),
-    Family(
-        "portcullis_guard_feed_state",
-        "gauge",
-        "How a guard in this process follows its feed: 1 for starting, following, stale or full.",
-    ),
-    Family("portcullis_guard_feed_epoch", "gauge", "Epoch up to which that guard knows what ended."),
-    Family("portcullis_guard_feed_sequence", "gauge", "Sequence up to which that guard knows what ended."),
-    Family("portcullis_guard_feed_connections_total", "counter", "Connections that guard opened to its feed."),
-    Family(
-        "portcullis_guard_feed_frames_total",
-        "counter",
-        "Events that reached that guard, by whether they were taken.",
-    ),
-    Family(
-        "portcullis_guard_refused_total",
-        "counter",
-        "Tokens that guard refused because they ended, or because the feed was stale.",
-    ),
-    Family("portcullis_guard_cutoffs", "gauge", "Cut-offs that guard holds."),
-    Family("portcullis_sweeps_total", "counter", "Sweeps of expired rows, by how they ended."),
-    Family("portcullis_connections_total", "counter", "Connections accepted on all listeners."),
-    Family("portcullis_connections", "gauge", "Connections open now on all listeners."),
-    Family("portcullis_misdirected_total", "counter", "Requests refused because they name a host that is not served."),
-    Family(
-        "portcullis_trace_spans_total",
-        "counter",
-        "Spans, by what became of them: sent to the collector, or dropped because it was away or too slow.",
-    ),
-    Family("portcullis_refusal_records_total", "counter", "Records of refusals, by what became of them."),
-    Family("portcullis_refusal_records", "gauge", "Records of refusals held now."),
-    Family("process_resident_memory_bytes", "gauge", "Memory of the process."),
-    Family("process_cpu_seconds_total", "counter", "Processor time of the process, user and system."),
-];
 
 /// Counters of the binary itself.
 #[derive(Debug, Default)]
@@ -241,7 +141,7 @@ impl Sources {
     pub async fn text(&self) -> String {
         let cursors = self.cursors().await;
         let mut page = Page(String::with_capacity(16 * 1024));
-        requests(&mut page, &self.figures);
+        requests::write(&mut page, &self.figures);
         self.rooms(&mut page);
         self.sent(&mut page, &cursors);
         self.followed(&mut page);
@@ -298,116 +198,6 @@ const KINDS: [(&str, Kind); 7] = [
     ("lease", Kind::Lease),
     ("restart", Kind::Restart),
 ];
-
-fn requests(page: &mut Page, figures: &Figures) {
-    let blocks: Vec<(&str, &Block)> =
-        figures.blocks().map(|(realm, block)| (realm.unwrap_or_default(), block)).collect();
-    let name = "portcullis_requests_total";
-    page.family(name);
-    for (realm, block) in &blocks {
-        for endpoint in Endpoint::ALL {
-            for (m, method) in METHOD_WORDS.iter().enumerate() {
-                for (s, status) in STATUS_WORDS.iter().enumerate() {
-                    let value = block.requests(endpoint, m, s);
-                    let labels =
-                        [("realm", *realm), ("endpoint", endpoint.name()), ("method", method), ("status", status)];
-                    if value > 0 {
-                        page.line(name, &labels, value);
-                    }
-                }
-            }
-        }
-    }
-    page.family("portcullis_request_duration_seconds");
-    for (realm, block) in &blocks {
-        Endpoint::ALL.into_iter().for_each(|endpoint| durations(page, realm, block, endpoint));
-    }
-    let name = "portcullis_refusals_total";
-    page.family(name);
-    for (realm, block) in &blocks {
-        for (endpoint, class) in Endpoint::ALL.into_iter().flat_map(|e| Class::ALL.map(|c| (e, c))) {
-            let value = block.refusals(endpoint, class);
-            if value > 0 {
-                let labels = [("realm", *realm), ("endpoint", endpoint.name()), ("class", class.name())];
-                page.line(name, &labels, value);
-            }
-        }
-    }
-    let name = "portcullis_password_checks_total";
-    page.family(name);
-    for (realm, block) in &blocks {
-        for login in Login::ALL {
-            page.line(name, &[("realm", *realm), ("outcome", login.name())], block.logins(login));
-        }
-    }
-    let name = "portcullis_guessing_alarms_total";
-    page.family(name);
-    for (realm, block) in &blocks {
-        for alarm in Alarm::ALL {
-            page.line(name, &[("realm", *realm), ("kind", alarm.name())], block.alarms(alarm));
-        }
-    }
-    let name = "portcullis_logins_total";
-    page.family(name);
-    for (realm, block) in &blocks {
-        for entry in Entry::ALL {
-            page.line(name, &[("realm", *realm), ("flow", entry.name())], block.entries(entry));
-        }
-    }
-    tokens(page, &blocks);
-}
-
-fn durations(page: &mut Page, realm: &str, block: &Block, endpoint: Endpoint) {
-    let total: u64 = (0..=BOUNDS.len()).map(|bucket| block.took(endpoint, bucket)).sum();
-    if total == 0 {
-        return;
-    }
-    let mut below = 0;
-    for (bucket, bound) in BOUNDS.iter().enumerate() {
-        below += block.took(endpoint, bucket);
-        let bound = seconds(*bound).to_string();
-        let labels = [("realm", realm), ("endpoint", endpoint.name()), ("le", bound.as_str())];
-        page.line("portcullis_request_duration_seconds_bucket", &labels, below);
-    }
-    let labels = [("realm", realm), ("endpoint", endpoint.name()), ("le", "+Inf")];
-    page.line("portcullis_request_duration_seconds_bucket", &labels, total);
-    let labels = [("realm", realm), ("endpoint", endpoint.name())];
-    page.line("portcullis_request_duration_seconds_sum", &labels, seconds(block.micros(endpoint)));
-    page.line("portcullis_request_duration_seconds_count", &labels, total);
-}
-
-fn tokens(page: &mut Page, blocks: &[(&str, &Block)]) {
-    let name = "portcullis_tokens_issued_total";
-    page.family(name);
-    for (realm, block) in blocks {
-        for grant in GrantType::ALL.into_iter().chain([GrantType::Implicit]) {
-            for (at, algorithm) in Algorithm::ALL.into_iter().enumerate() {
-                let value = block.tokens(grant, at);
-                if value > 0 {
-                    let labels = [("realm", *realm), ("grant", grant.name()), ("algorithm", algorithm.as_str())];
-                    page.line(name, &labels, value);
-                }
-            }
-        }
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "beyond 2^53 microseconds nobody asks for the last one")]
-fn seconds(micros: u64) -> f64 {
-    micros as f64 / 1e6
-}
-
-/// The reference page.
-#[must_use]
-pub fn reference() -> String {
-    let mut text = String::from(
-        "# Metrics\n\nMade from the code by `cargo xtask docs`. The listener of `[metrics]` answers `/metrics` in the Prometheus text format. Labels are words of closed lists; the label\n`realm` is there for the realms that `metrics.realms` names.\n\n| metric | kind | what |\n|---|---|---|\n",
-    );
-    for Family(name, kind, help) in FAMILIES {
-        let _infallible = writeln!(text, "| `{name}` | {kind} | {help} |");
-    }
-    text
-}
 
 #[cfg(test)]
 mod tests {

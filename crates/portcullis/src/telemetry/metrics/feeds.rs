@@ -12,10 +12,12 @@ const STATES: [FeedState; 4] = [FeedState::Starting, FeedState::Following, FeedS
 impl Sources {
     /// Where the cut-offs of the realms stand that are counted each by itself. A store that does not answer leaves one out.
     pub(super) async fn cursors(&self) -> Vec<(String, Cursor)> {
+        let counted: Vec<&str> = self.figures.blocks().filter_map(|(name, _)| name).collect();
+        let realms = if counted.is_empty() { Vec::new() } else { self.db.realm_names().await.unwrap_or_default() };
         let mut cursors = Vec::new();
-        for name in self.figures.blocks().filter_map(|(name, _)| name) {
-            let Ok(Some(records)) = self.db.realm_records(name).await else { continue };
-            if let Ok(cursor) = self.db.cutoff_cursor(&records.realm.id).await {
+        for name in counted {
+            let Some((id, _)) = realms.iter().find(|(_, known)| known == name) else { continue };
+            if let Ok(cursor) = self.db.cutoff_cursor(id).await {
                 cursors.push((name.to_owned(), cursor));
             }
         }
