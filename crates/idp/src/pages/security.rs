@@ -22,7 +22,7 @@ pub const HTML: HeaderValue = HeaderValue::from_static("text/html;charset=utf-8"
 pub const FORM_POST_SCRIPT: &str = "document.forms[0].submit()";
 
 /// The one script of the front-channel logout page: on when every frame was loaded, or after five seconds.
-pub const FRONT_CHANNEL_SCRIPT: &str = "(()=>{const go=()=>{const on=document.getElementById('continue');if(on)location.replace(on.href)};addEventListener('load',go);setTimeout(go,5000)})()";
+pub const FRONT_CHANNEL_SCRIPT: &str = "(()=>{let gone=false;const go=()=>{const on=document.getElementById('continue');if(on&&!gone){gone=true;location.replace(on.href)}};addEventListener('load',go);setTimeout(go,5000)})()";
 
 /// A realm's `browserSecurityHeaders`; an empty value is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

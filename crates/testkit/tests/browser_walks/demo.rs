@@ -101,7 +101,7 @@ async fn step_5_a_wrong_password(person: &Person) -> Result<()> {
 
 async fn steps_6_to_9_back_with_tokens(person: &Person, demo: &RunningDemo) -> Result<()> {
     person.log_in("alice", demo.people.alice.expose()).await?;
-    assert_eq!(person.text(LOGGED_IN).await?, "Logged in as alice");
+    person.read(LOGGED_IN, "Logged in as alice").await?;
     assert_eq!(person.address().await?.as_str(), format!("{}/", demo.addresses.app), "neither code nor state is left");
     for step in 1..=9 {
         person.see(&format!("#steps li[data-step='{step}'].done")).await?;
@@ -168,7 +168,7 @@ async fn logout(person: &Person, demo: &RunningDemo) -> Result<()> {
     person.click("#logout").await?;
     person.see(ANONYMOUS).await?;
     assert_eq!(person.address().await?.as_str(), format!("{}/", demo.addresses.app));
-    assert_eq!(person.text("#access-claims").await?, "");
+    person.read("#access-claims", "").await?;
     person.browser.screenshot("demo-logged-out").await?;
     person.click("#login").await?;
     person.see("#kc-form-login #password").await?;
@@ -177,7 +177,7 @@ async fn logout(person: &Person, demo: &RunningDemo) -> Result<()> {
 
 async fn bob_is_no_administrator(person: &Person, demo: &RunningDemo) -> Result<()> {
     person.log_in("bob", demo.people.bob.expose()).await?;
-    assert_eq!(person.text(LOGGED_IN).await?, "Logged in as bob");
+    person.read(LOGGED_IN, "Logged in as bob").await?;
     let allowed = person.result_of("#call-user").await?;
     assert_eq!(allowed["status"], json!(200), "{allowed}");
     let refused = person.result_of("#call-admin").await?;
@@ -187,7 +187,7 @@ async fn bob_is_no_administrator(person: &Person, demo: &RunningDemo) -> Result<
 
 async fn still_logged_in_after_a_restart(person: &Person, demo: &RunningDemo, before: &Value) -> Result<()> {
     person.browser.page.refresh().await?;
-    assert_eq!(person.text(LOGGED_IN).await?, "Logged in as bob");
+    person.read(LOGGED_IN, "Logged in as bob").await?;
     let after = person.json("#id-claims").await?;
     assert_eq!((&after["sid"], &after["auth_time"]), (&before["sid"], &before["auth_time"]), "no new login");
     assert!(after["sid"].is_string());

@@ -34,10 +34,10 @@ async fn p_23_keycloak_js_logs_in_refreshes_calls_and_leaves() -> Result<()> {
     let (_idp, _site, here) = stage("keycloak-js.html").await?;
     let person = Person::sit_down().await?;
     person.open(&here).await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     person.click("#login").await?;
     person.log_in("alice", "alice-password").await?;
-    person.read("status", "authenticated").await?;
+    person.read("#status", "authenticated").await?;
     assert_eq!(person.address().await?.as_str(), here, "the answer is taken out of the address");
     let claims = person.json("#result").await?["claims"].clone();
     assert_eq!(claims["preferred_username"], json!("alice"), "{claims}");
@@ -55,9 +55,9 @@ async fn p_23_keycloak_js_logs_in_refreshes_calls_and_leaves() -> Result<()> {
     a_logout_in_another_tab_is_seen(&person, &here).await?;
     person.click("#login").await?;
     person.log_in("alice", "alice-password").await?;
-    person.read("status", "authenticated").await?;
+    person.read("#status", "authenticated").await?;
     person.click("#logout").await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     let called = person.result_of("#call").await?;
     assert_eq!(called["status"], json!(401), "{called}");
     person.stand_up().await
@@ -70,13 +70,13 @@ async fn a_logout_in_another_tab_is_seen(person: &Person, here: &str) -> Result<
     let other = page.new_window(true).await?.handle;
     page.switch_to_window(other).await?;
     person.open(here).await?;
-    person.read("status", "authenticated").await?;
+    person.read("#status", "authenticated").await?;
     person.click("#logout").await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     page.close_window().await?;
     page.switch_to_window(first).await?;
     person.see("#status[data-ended='true']").await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     let said = page.execute_async(ASK_THE_FRAME, vec![Value::from("another-session")]).await?;
     assert_eq!(said, json!("changed"));
     Ok(())

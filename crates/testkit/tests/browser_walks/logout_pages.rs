@@ -61,7 +61,7 @@ async fn lo_15_the_front_channel_page_tells_the_client_and_goes_on() -> Result<(
         .extend_pairs([("id_token_hint", hint), ("post_logout_redirect_uri", &back), ("state", "bye")])
         .finish();
     person.open(&format!("{endpoint}?{query}")).await?;
-    assert_eq!(person.text("#came").await?, "state=bye", "the browser went on by itself");
+    person.read("#came", "state=bye").await?;
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let [call] = heard.as_slice() else { anyhow::bail!("the frame was loaded once, not: {heard:?}") };
     assert_eq!(parameter(call, "sid").map(|sid| json!(sid)), Some(sid));
@@ -70,7 +70,7 @@ async fn lo_15_the_front_channel_page_tells_the_client_and_goes_on() -> Result<(
     // Nobody is logged in any more; asked again, there is a plain goodbye.
     person.open(&format!("{endpoint}?client_id=told")).await?;
     person.click("#kc-logout").await?;
-    assert_eq!(person.text("#kc-page-title").await?, "You are logged out");
+    person.read("#kc-page-title", "You are logged out").await?;
     person.browser.screenshot("walk-logged-out").await?;
     person.stand_up().await
 }

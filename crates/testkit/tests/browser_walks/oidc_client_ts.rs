@@ -14,12 +14,12 @@ async fn oidc_client_ts_logs_in_refreshes_calls_and_leaves() -> Result<()> {
     let (_idp, _site, here) = stage("oidc-client-ts.html").await?;
     let person = Person::sit_down().await?;
     person.open(&here).await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     let refused = person.result_of("#call").await?;
     assert_eq!(refused["status"], json!(401), "{refused}");
     person.click("#login").await?;
     person.log_in("alice", "alice-password").await?;
-    person.read("status", "authenticated").await?;
+    person.read("#status", "authenticated").await?;
     assert_eq!(person.address().await?.as_str(), here);
     let claims = person.json("#result").await?["claims"].clone();
     assert_eq!(claims["email"], json!("alice@walk.test"), "from userinfo: {claims}");
@@ -32,7 +32,7 @@ async fn oidc_client_ts_logs_in_refreshes_calls_and_leaves() -> Result<()> {
     person.browser.screenshot("oidc-client-ts").await?;
 
     person.click("#logout").await?;
-    person.read("status", "anonymous").await?;
+    person.read("#status", "anonymous").await?;
     assert_eq!(person.address().await?.as_str(), here);
     person.click("#login").await?;
     person.see("#kc-form-login #password").await?;

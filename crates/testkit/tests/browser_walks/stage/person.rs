@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use fantoccini::Locator;
 use fantoccini::elements::Element;
+use fantoccini::error::{CmdError, ErrorStatus};
 use fantoccini::wd::WebDriverCompatibleCommand;
 use portcullis_testkit::browser::Browser;
 use serde_json::Value;
@@ -29,35 +30,59 @@ impl Person {
     }
 
     /// Waits for an element.
-    pub(crate) async fn see(&self, css: &str) -> Result<Element> {
-        let wait = self.browser.page.wait().at_most(PATIENCE).every(LOOK_EVERY);
-        match wait.for_element(Locator::Css(css)).await {
-            Ok(element) => Ok(element),
-            Err(error) => {
-                let place = self.browser.page.current_url().await.map(|u| u.to_string()).unwrap_or_default();
-                // The test's name, which its thread has.
-                let name = std::thread::current().name().unwrap_or_default().replace("::", "-");
-                let kept = self.browser.screenshot(&format!("failed-{name}")).await.map(|f| f.display().to_string());
-                Err(error).with_context(|| format!("waiting for {css} at {place}; {kept:?}"))
+    pub(crate) async fn see(&self, css: &str) -> Result<()> {
+        self.on(Locator::Css(css), css, async |_| Ok(Some(()))).await
+    }
+
+    /// Does something with an element, which is looked for again when its page was replaced in between, or when there is
+    /// nothing to show yet (`None`).
+    async fn on<T>(
+        &self,
+        place: Locator<'_>,
+        wanted: &str,
+        act: impl AsyncFn(Element) -> Result<Option<T>, CmdError>,
+    ) -> Result<T> {
+        let mut last = None;
+        let done = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let tried = async { act(self.browser.page.find(place).await?).await };
+                match tried.await {
+                    Ok(Some(done)) => return Ok(done),
+                    Ok(None) => {}
+                    Err(error) if passes(&error) => last = Some(error),
+                    Err(error) => return Err(error),
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
+        });
+        match done.await {
+            Ok(done) => done.with_context(|| wanted.to_owned()),
+            Err(_) => Err(anyhow!("waited for {wanted} in vain; {}; last {last:?}", self.kept().await)),
         }
+    }
+
+    /// What is seen where somebody waited in vain.
+    async fn kept(&self) -> String {
+        let place = self.browser.page.current_url().await.map(|u| u.to_string()).unwrap_or_default();
+        // The test's name, which its thread has.
+        let name = std::thread::current().name().unwrap_or_default().replace("::", "-");
+        let picture = self.browser.screenshot(&format!("failed-{name}")).await.map(|f| f.display().to_string());
+        let source = self.browser.page.source().await.unwrap_or_default();
+        format!("at {place}, pictured in {picture:?}: {source}")
     }
 
     /// Waits until an element has this text.
-    pub(crate) async fn read(&self, id: &str, text: &str) -> Result<()> {
-        let path = format!("//*[@id='{id}'][normalize-space()='{text}']");
-        let wait = self.browser.page.wait().at_most(PATIENCE).every(LOOK_EVERY);
-        let found = wait.for_element(Locator::XPath(&path)).await;
-        if let Err(error) = found {
-            let seen = self.browser.page.source().await.unwrap_or_default();
-            return Err(error).with_context(|| format!("waiting for #{id} to read {text:?} in {seen}"));
-        }
-        Ok(())
+    pub(crate) async fn read(&self, css: &str, text: &str) -> Result<()> {
+        let wanted = format!("{css} to read {text:?}");
+        let reads = async |element: Element| {
+            let seen = element.prop("textContent").await?.unwrap_or_default();
+            Ok((seen.split_whitespace().collect::<Vec<_>>().join(" ") == text).then_some(()))
+        };
+        self.on(Locator::Css(css), &wanted, reads).await
     }
 
     pub(crate) async fn text(&self, css: &str) -> Result<String> {
-        let element = self.see(css).await?;
-        Ok(element.prop("textContent").await?.unwrap_or_default().trim().to_owned())
+        Ok(self.property(css, "textContent").await?.trim().to_owned())
     }
 
     pub(crate) async fn json(&self, css: &str) -> Result<Value> {
@@ -66,7 +91,8 @@ impl Person {
     }
 
     pub(crate) async fn property(&self, css: &str, name: &str) -> Result<String> {
-        Ok(self.see(css).await?.prop(name).await?.unwrap_or_default())
+        let property = async |element: Element| Ok(Some(element.prop(name).await?.unwrap_or_default()));
+        self.on(Locator::Css(css), css, property).await
     }
 
     pub(crate) async fn count(&self, css: &str) -> Result<usize> {
@@ -74,13 +100,15 @@ impl Person {
     }
 
     pub(crate) async fn click(&self, css: &str) -> Result<()> {
-        Ok(self.see(css).await?.click().await?)
+        self.on(Locator::Css(css), css, async |element| element.click().await.map(Some)).await
     }
 
     pub(crate) async fn type_into(&self, css: &str, text: &str) -> Result<()> {
-        let field = self.see(css).await?;
-        field.clear().await?;
-        Ok(field.send_keys(text).await?)
+        let typed = async |field: Element| {
+            field.clear().await?;
+            field.send_keys(text).await.map(Some)
+        };
+        self.on(Locator::Css(css), css, typed).await
     }
 
     /// Fills the login form of the identity provider and sends it.
@@ -93,7 +121,8 @@ impl Person {
 
     /// Clicks, and gives the result that `#result` shows next (`data-count` rises by one with each).
     pub(crate) async fn result_of(&self, button: &str) -> Result<Value> {
-        let count: u64 = self.see("#result").await?.attr("data-count").await?.unwrap_or_default().parse()?;
+        let count = async |element: Element| Ok(element.attr("data-count").await?.and_then(|n| n.parse::<u64>().ok()));
+        let count = self.on(Locator::Css("#result"), "a counted #result", count).await?;
         self.click(button).await?;
         self.json(&format!("#result[data-count='{}']", count + 1)).await
     }
@@ -109,15 +138,48 @@ impl Person {
         let loaded = self.browser.page.execute(loaded, Vec::new()).await?;
         let strings = loaded.as_array().into_iter().flatten().filter_map(Value::as_str);
         let mut out: Vec<String> = strings.filter(|u| !u.starts_with(base)).map(|u| format!("loads {u}")).collect();
+        out.extend(self.console().await?);
+        Ok(out)
+    }
+
+    async fn console(&self) -> Result<Vec<String>> {
         let log = self.browser.page.issue_cmd(ConsoleLog).await?;
         let entries = log.as_array().into_iter().flatten();
-        out.extend(entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()));
-        Ok(out)
+        Ok(entries.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect())
+    }
+
+    /// Waits until the console complains of one of these.
+    pub(crate) async fn hears(&self, words: &[&str]) -> Result<()> {
+        let mut heard = Vec::new();
+        let told = tokio::time::timeout(PATIENCE, async {
+            while !heard.iter().any(|line: &String| words.iter().any(|word| line.contains(word))) {
+                tokio::time::sleep(LOOK_EVERY).await;
+                heard.extend(self.console().await?);
+            }
+            anyhow::Ok(())
+        });
+        let told = told.await;
+        told.with_context(|| format!("waited for one of {words:?} in {heard:?}"))?
     }
 
     pub(crate) async fn stand_up(self) -> Result<()> {
         self.browser.close().await
     }
+}
+
+/// Whether an error says no more than that the page is not there yet, or is being replaced.
+fn passes(error: &CmdError) -> bool {
+    let CmdError::Standard(error) = error else { return false };
+    matches!(
+        error.error,
+        ErrorStatus::NoSuchElement
+            | ErrorStatus::StaleElementReference
+            | ErrorStatus::DetachedShadowRoot
+            | ErrorStatus::ElementClickIntercepted
+            | ErrorStatus::ElementNotInteractable
+            | ErrorStatus::JavascriptError
+            | ErrorStatus::UnknownError
+    )
 }
 
 /// The console's entries since the last call, chromedriver's own command.
