@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use crate::error::{ApplyError, OpenError, ReadError};
 use crate::identity::{self, cutoffs};
 use crate::known_users::KnownUsers;
 use crate::lanes::{Job, LaneSizes, Lanes};
+use crate::readers::Readers;
 use crate::sealing::{Sealer, ServerKeys};
 use crate::sql::{Source, Step, Value};
 use crate::writer::{self, Counters, Stats};
@@ -46,37 +47,6 @@ impl Default for OpenOptions {
             clock: Monotonic::system(),
         }
     }
-}
-
-/// Connections that several threads share, one at a time each.
-struct Readers {
-    /// For key lookups.
-    points: Vec<Arc<Mutex<Connection>>>,
-    /// For what takes longer: it never stands in a lookup's way.
-    wide: Arc<Mutex<Connection>>,
-    next: AtomicUsize,
-}
-
-impl Readers {
-    /// A free connection, or the next one when it becomes free.
-    fn point(&self) -> Result<MutexGuard<'_, Connection>, ReadError> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let count = self.points.len().max(1);
-        let free = (0..count).filter_map(|at| self.points.get((start + at) % count)).find_map(|conn| {
-            // A panic while it was held left it whole (DS-26).
-            conn.clear_poison();
-            conn.try_lock().ok()
-        });
-        if let Some(conn) = free {
-            return Ok(conn);
-        }
-        let next = self.points.get(start % count);
-        next.map(|conn| locked(conn)).ok_or_else(|| ReadError::Storage("no reader".to_owned()))
-    }
-}
-
-fn locked(conn: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    conn.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Inner {
@@ -136,16 +106,7 @@ impl Db {
         let sealer = sealer(&keys)?;
         let lock = open::lock(folder)?;
         let writer = open::database(folder, &sealer)?;
-        let reader = || {
-            sqlite::reader(&folder.join(open::FILE))
-                .map(|conn| Arc::new(Mutex::new(conn)))
-                .map_err(|e| OpenError::Storage(e.to_string()))
-        };
-        let readers = Readers {
-            points: (0..options.readers.max(1)).map(|_| reader()).collect::<Result<_, _>>()?,
-            wide: reader()?,
-            next: AtomicUsize::new(0),
-        };
+        let readers = Readers::open(&folder.join(open::FILE), options.readers)?;
         let writer = Arc::new(Mutex::new(writer));
         Self::start(writer, readers, sealer, options, Some(lock))
     }
@@ -167,7 +128,7 @@ impl Db {
         let conn = sqlite::memory().map_err(|e| OpenError::Storage(e.to_string()))?;
         open::prepare(&conn, &sealer)?;
         let conn = Arc::new(Mutex::new(conn));
-        let readers = Readers { points: vec![Arc::clone(&conn)], wide: Arc::clone(&conn), next: AtomicUsize::new(0) };
+        let readers = Readers::sharing(&conn);
         Self::start(conn, readers, sealer, options, None)
     }
 
@@ -339,7 +300,7 @@ impl Db {
     ) -> Result<T, ReadError> {
         let db = self.clone();
         tokio::task::spawn_blocking(move || {
-            let conn = locked(&db.inner.readers.wide);
+            let conn = db.inner.readers.wide();
             sqlite::snapshot(&conn, |source| read(&db, source))
         })
         .await

@@ -18,6 +18,7 @@ mod lanes;
 mod lists;
 mod migrate;
 mod open;
+mod readers;
 mod reads;
 mod sealing;
 mod searches;
