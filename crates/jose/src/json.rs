@@ -2,16 +2,17 @@
 //!
 //! `serde_json::Value` keeps the last of two equal members, which lets two readers see two tokens (JW-22).
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// Why a JSON text is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
     /// Not JSON, a number out of range, or bytes after the value.
+    #[default]
     #[error("malformed")]
     Malformed,
     /// A member name occurs twice in one object.
@@ -22,23 +23,48 @@ pub enum JsonFault {
     TooDeep,
 }
 
+/// Where and how a JSON text is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonRefusal {
+    /// Why.
+    pub fault: JsonFault,
+    /// The member that stands twice.
+    pub member: Option<String>,
+    /// Line, from 1; 0 when no place is known.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// The parser's own words, with the place.
+    pub words: String,
+}
+
 /// Parses JSON, refusing duplicate members at any level and more than `max_depth` nested containers (JW-22, JW-30).
 ///
 /// # Errors
 /// [`JsonFault`]. Depth above 127 is refused whatever `max_depth` says.
 pub fn parse_strict(text: &[u8], max_depth: usize) -> Result<Value, JsonFault> {
-    let fault = Cell::new(JsonFault::Malformed);
+    parse_located(text, max_depth).map_err(|refusal| refusal.fault)
+}
+
+/// [`parse_strict`] for texts whose writer is told where to look.
+///
+/// # Errors
+/// [`JsonRefusal`], under the same conditions.
+pub fn parse_located(text: &[u8], max_depth: usize) -> Result<Value, JsonRefusal> {
+    let found = RefCell::new((JsonFault::Malformed, None));
     let mut reader = serde_json::Deserializer::from_slice(text);
-    let seed = Strict { left: max_depth, fault: &fault };
-    let value = seed.deserialize(&mut reader).map_err(|_| fault.get())?;
-    reader.end().map_err(|_| JsonFault::Malformed)?;
-    Ok(value)
+    let seed = Strict { left: max_depth, found: &found };
+    let value = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+    value.map_err(|error| {
+        let (fault, member) = found.take();
+        JsonRefusal { fault, member, line: error.line(), column: error.column(), words: error.to_string() }
+    })
 }
 
 #[derive(Clone, Copy)]
 struct Strict<'f> {
     left: usize,
-    fault: &'f Cell<JsonFault>,
+    found: &'f RefCell<(JsonFault, Option<String>)>,
 }
 
 impl Strict<'_> {
@@ -46,8 +72,8 @@ impl Strict<'_> {
         match self.left.checked_sub(1) {
             Some(left) => Ok(Self { left, ..self }),
             None => {
-                self.fault.set(JsonFault::TooDeep);
-                Err(E::custom("too deep"))
+                self.found.replace((JsonFault::TooDeep, None));
+                Err(E::custom("nested too deeply"))
             }
         }
     }
@@ -109,11 +135,12 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let inner = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let value = members.next_value_seed(inner)?;
-            if object.insert(name, value).is_some() {
-                self.fault.set(JsonFault::DuplicateMember);
+            if object.contains_key(&name) {
+                self.found.replace((JsonFault::DuplicateMember, Some(name)));
                 return Err(A::Error::custom("duplicate member"));
             }
+            let value = members.next_value_seed(inner)?;
+            object.insert(name, value);
         }
         Ok(Value::Object(object))
     }

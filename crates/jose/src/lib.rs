@@ -26,7 +26,7 @@ mod verifying_key;
 
 pub use algorithm::{Algorithm, Curve, KeyType};
 pub use error::{BadKey, BadKeySet, BadSignature, SignError};
-pub use json::{JsonFault, parse_strict};
+pub use json::{JsonFault, JsonRefusal, parse_located, parse_strict};
 pub use jwk::Jwk;
 pub use jwk_set::JwkSet;
 pub use jws::{Header, Limits, Parsed};

@@ -1,9 +1,7 @@
 //! JSON as strict as a realm file needs it: no member twice, bounded depth, bounded size.
 
-use std::fmt;
-
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use portcullis_jose::parse_located;
+use serde_json::Value;
 
 use super::refusal::{Reason, Refusal};
 
@@ -11,8 +9,6 @@ use super::refusal::{Reason, Refusal};
 pub const MAX_BYTES: usize = 512 * 1024 * 1024;
 /// Deepest nesting (a group tree needs two levels per group).
 pub const MAX_DEPTH: usize = 100;
-
-const TWICE: &str = "portcullis:twice:";
 
 /// Reads one JSON value.
 ///
@@ -22,98 +18,13 @@ pub fn strict(bytes: &[u8]) -> Result<Value, Refusal> {
     if bytes.len() > MAX_BYTES {
         return Err(Refusal::at("", Reason::TooLarge(MAX_BYTES)));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
-    value.map_err(|error| refused(&error))
-}
-
-fn refused(error: &serde_json::Error) -> Refusal {
-    let text = error.to_string();
-    match text.strip_prefix(TWICE) {
-        Some(rest) => {
-            let name = rest.rsplit_once(" at line ").map_or(rest, |(name, _)| name);
-            let place = format!("line {} column {}", error.line(), error.column());
-            Refusal::at(place, Reason::Duplicate(name.to_owned()))
+    parse_located(bytes, MAX_DEPTH).map_err(|refusal| match refusal.member {
+        Some(name) => {
+            let place = format!("line {} column {}", refusal.line, refusal.column);
+            Refusal::at(place, Reason::Duplicate(name))
         }
-        None => Refusal::at("", Reason::Syntax(text)),
-    }
-}
-
-struct Strict {
-    depth: usize,
-}
-
-impl Strict {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom("nested too deeply"));
-        }
-        Ok(Self { depth: self.depth + 1 })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Strict {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(value) = access.next_element_seed(self.deeper()?)? {
-            list.push(value);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        while let Some(name) = access.next_key::<String>()? {
-            if map.contains_key(&name) {
-                return Err(A::Error::custom(format!("{TWICE}{name}")));
-            }
-            let value = access.next_value_seed(self.deeper()?)?;
-            map.insert(name, value);
-        }
-        Ok(Value::Object(map))
-    }
+        None => Refusal::at("", Reason::Syntax(refusal.words)),
+    })
 }
 
 /// Line and column (both from 1) where Keycloak's parser stands when it refuses the top-level member `name`: behind the
