@@ -12,13 +12,10 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::CACHE_CONTROL;
-use http::{HeaderValue, Method, StatusCode};
+use http::Method;
 use portcullis_core::admin::Right;
 use portcullis_core::ending;
-use portcullis_core::entropy;
-use portcullis_core::event::Event;
-use portcullis_core::ids::{ClientUuid, EventId, UserId};
+use portcullis_core::ids::{ClientUuid, UserId};
 use portcullis_core::login::consent as law;
 use portcullis_core::oauth::backchannel;
 use portcullis_core::pending::Consent;
@@ -26,11 +23,9 @@ use portcullis_core::plan::{Lane, Plan, Write};
 use portcullis_core::session::UserSession;
 use serde_json::{Value, json};
 
-use super::caller::Caller;
+use super::desk::{self, About, Desk, at_desk};
 use super::{Refused, document};
 use crate::ending::{self as ends, Place};
-use crate::extract::Peer;
-use crate::respond;
 use crate::state::{App, RealmView};
 
 /// Writes of one plan: one of them may take several rows, and a plan has room for 1,000.
@@ -39,44 +34,27 @@ const PART: usize = 300;
 /// `/admin/realms/{realm}/users/{id}/consents`.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Path((name, user)): Path<(String, String)>,
+    Path((realm, user)): Path<(String, String)>,
     request: Request,
 ) -> Response {
-    let (parts, _) = request.into_parts();
-    let answer = async {
-        let caller = Caller::of(&app, &parts).await?;
-        let view = app.realm(&name).await?.ok_or(Refused::NoRealm)?;
-        let permit = caller.standing().permit(&name)?;
-        if ![Method::GET, Method::HEAD].contains(&parts.method) {
-            return Err(Refused::Method);
-        }
-        permit.require(Right::ViewUsers)?;
-        Ok(document(&Given::of(&app, &view, &user).await?.shown(&view)))
-    };
-    answer.await.unwrap_or_else(Refused::answer)
+    at_desk(app, &realm, request, &[Method::GET], async |desk, _| {
+        desk.permit.require(Right::ViewUsers)?;
+        Ok(document(&Given::of(&desk, &user).await?.shown(&desk.view)))
+    })
+    .await
 }
 
 /// `/admin/realms/{realm}/users/{id}/consents/{client}`.
 pub(super) async fn one(
     State(app): State<Arc<App>>,
-    Path((name, user, client)): Path<(String, String, String)>,
+    Path((realm, user, client)): Path<(String, String, String)>,
     request: Request,
 ) -> Response {
-    let (parts, _) = request.into_parts();
-    let answer = async {
-        let caller = Caller::of(&app, &parts).await?;
-        let view = app.realm(&name).await?.ok_or(Refused::NoRealm)?;
-        let permit = caller.standing().permit(&name)?;
-        if parts.method != Method::DELETE {
-            return Err(Refused::Method);
-        }
-        permit.require(Right::ManageUsers)?;
-        let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
-        let issuer = caller.base.issuer(&view.records.realm.name);
-        let place = Place { app: &app, view: &view, issuer: &issuer, now: app.now() };
-        take_back(place, (&user, &client), peer.ip).await
-    };
-    answer.await.unwrap_or_else(Refused::answer)
+    at_desk(app, &realm, request, &[Method::DELETE], async |desk, _| {
+        desk.permit.require(Right::ManageUsers)?;
+        take_back(&desk, &user, &client).await
+    })
+    .await
 }
 
 /// What a user gave.
@@ -88,10 +66,9 @@ struct Given {
 }
 
 impl Given {
-    async fn of(app: &App, view: &RealmView, id: &str) -> Result<Self, Refused> {
-        let (db, realm) = (&app.db, &view.records.realm.id);
-        let user = db.user(realm, &id.into()).await.map_err(|_| Refused::Unavailable)?;
-        let user = user.ok_or(Refused::NotFound("User not found"))?.id;
+    async fn of(desk: &Desk, id: &str) -> Result<Self, Refused> {
+        let (db, realm) = (&desk.app.db, &desk.view.records.realm.id);
+        let user = desk.user(id).await?.id;
         let consents = db.consents(realm, &user).await.map_err(|_| Refused::Unavailable)?;
         let mut sessions = Vec::new();
         for session in db.user_sessions_of(realm, &user).await.map_err(|_| Refused::Unavailable)? {
@@ -140,10 +117,11 @@ impl Given {
 
 /// Takes a consent back: the client's part of every session goes with it, and its offline sessions (RT-09). The client is told of
 /// each login that ends for it.
-async fn take_back(place: Place<'_>, (user, client_id): (&str, &str), ip_address: String) -> Result<Response, Refused> {
+async fn take_back(desk: &Desk, user: &str, client_id: &str) -> Result<Response, Refused> {
+    let place = desk.place();
     let Place { app, view, issuer, now } = place;
     let realm = &view.records.realm.id;
-    let given = Given::of(app, view, user).await?;
+    let given = Given::of(desk, user).await?;
     let client = view.records.client(client_id).ok_or(Refused::NotFound("Client not found"))?;
     let has_consent = given.consents.iter().any(|consent| consent.client == client.id);
     if !has_consent && !given.is_offline(&client.id) {
@@ -163,25 +141,13 @@ async fn take_back(place: Place<'_>, (user, client_id): (&str, &str), ip_address
             writes
         });
     let delete = Write::DeleteConsent(realm.clone(), given.user.clone(), client.id.clone());
-    let audit = Write::Audit(Event {
-        id: EventId::new(entropy::uuid(app.entropy.as_ref())),
-        time: now.millis(),
-        realm: realm.clone(),
-        kind: "REVOKE_GRANT",
-        user: Some(given.user.clone()),
-        client: Some(client.id.clone()),
-        session: None,
-        ip_address,
-        error: None,
-        details: BTreeMap::new(),
-    });
+    let about = About { user: Some(&given.user), client: Some(&client.id), session: None };
+    let audit = desk.audit("REVOKE_GRANT", about, &[]);
     // The consent goes first: without it no session of the client gets another token.
     let writes: Vec<Write> = [delete, audit].into_iter().chain(ended).collect();
     for part in writes.chunks(PART) {
         app.db.apply(Plan::new(Lane::Gate, part.to_vec())).await.map_err(|_| Refused::Unavailable)?;
     }
     ends::wake(place);
-    let mut response = respond::empty(StatusCode::NO_CONTENT);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(response)
+    Ok(desk::removed())
 }

@@ -25,6 +25,7 @@ use axum::response::Response;
 use axum::routing::any;
 use http::{HeaderValue, StatusCode};
 use portcullis_core::admin::Reason;
+use portcullis_core::realm_file;
 use portcullis_core::user::profile::Fault;
 use serde::Serialize;
 
@@ -101,6 +102,12 @@ enum Refused {
     Admin(StatusCode, String),
     /// The store did not answer: 503.
     Unavailable,
+}
+
+/// A member that no document of its kind has is named with the place where Keycloak's parser stands behind it.
+fn unknown_member(refusal: &realm_file::Refusal, name: &str, body: &[u8]) -> Refused {
+    let (line, column) = realm_file::json::behind_member(body, name).unwrap_or((1, 1));
+    Refused::Generic(format!("{} at line {line} column {column}.", refusal.reason))
 }
 
 impl Refused {

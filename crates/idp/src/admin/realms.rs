@@ -29,7 +29,7 @@ use serde_json::Value;
 
 use super::caller::Caller;
 use super::desk::{bytes, is_json, updated};
-use super::{MAX_REALM_FILE, Refused, document};
+use super::{MAX_REALM_FILE, Refused, document, unknown_member};
 use crate::import::{self, ImportError, ImportOptions};
 use crate::respond;
 use crate::state::{App, RealmView};
@@ -199,10 +199,7 @@ async fn change(
 /// The words of an update: here an unknown member is named, with the place of Keycloak's parser behind it.
 fn refused_update(refusal: Refusal, body: &[u8]) -> Refused {
     match &refusal.reason {
-        Reason::UnknownMember(_, name) => {
-            let (line, column) = realm_file::json::behind_member(body, name).unwrap_or((1, 1));
-            Refused::Generic(format!("{} at line {line} column {column}.", refusal.reason))
-        }
+        Reason::UnknownMember(_, name) => unknown_member(&refusal, name, body),
         Reason::ReservedCharacter(_) => Refused::Generic(refusal.reason.to_string()),
         Reason::Syntax(_)
         | Reason::TooLarge(_)

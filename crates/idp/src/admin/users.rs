@@ -20,7 +20,7 @@ use portcullis_core::admin::{AdminPermit, Right};
 use portcullis_core::ending as law;
 use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
 use portcullis_core::realm::Profile;
-use portcullis_core::realm_file::{EditRefusal, Reason, json as file_json, represent, user_edited};
+use portcullis_core::realm_file::{EditRefusal, Reason, represent, user_edited};
 use portcullis_core::user::User;
 use portcullis_core::user::profile::{Fault, UserProfile};
 use portcullis_core::user::search::{Name, PAGE, PAGE_MAX, Page, Unreadable, UserSearch};
@@ -28,7 +28,7 @@ use portcullis_store::{ApplyError, ReadError};
 use serde_json::{Value, json};
 
 use super::desk::{About, Desk, Visit, at_desk, removed, updated};
-use super::{Refused, document};
+use super::{Refused, document, unknown_member};
 use crate::ending;
 use crate::state::App;
 
@@ -223,10 +223,7 @@ fn refused(refusal: EditRefusal, body: &[u8]) -> Refused {
             Refused::Admin(StatusCode::BAD_REQUEST, "An update of a user sets no credentials".to_owned())
         }
         EditRefusal::Document(refusal) => match &refusal.reason {
-            Reason::UnknownMember(_, name) => {
-                let (line, column) = file_json::behind_member(body, name).unwrap_or((1, 1));
-                Refused::Generic(format!("{} at line {line} column {column}.", refusal.reason))
-            }
+            Reason::UnknownMember(_, name) => unknown_member(&refusal, name, body),
             Reason::NotAllowed(_) | Reason::TooMany(_) => Refused::Admin(StatusCode::BAD_REQUEST, refusal.to_string()),
             Reason::Syntax(_)
             | Reason::TooLarge(_)
