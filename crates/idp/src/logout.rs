@@ -6,15 +6,13 @@
 mod by_client;
 mod farewell;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, Method, StatusCode};
-use portcullis_core::entropy;
 use portcullis_core::event::Event;
-use portcullis_core::ids::{ClientUuid, EventId, SessionId};
+use portcullis_core::ids::{ClientUuid, SessionId};
 use portcullis_core::login::flow::{LogoutTab, Purpose};
 use portcullis_core::oauth::backchannel::{Audience, Frame};
 use portcullis_core::oauth::logout::{self, Consent, Refusal, ValidLogout};
@@ -227,16 +225,10 @@ async fn end(
     let place = Place { app: cx.app, view: cx.view, issuer: &issuer, now: cx.now };
     let audit = |found: &portcullis_core::session::UserSession| {
         vec![Write::Audit(Event {
-            id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-            time: cx.now.millis(),
-            realm: cx.view.records.realm.id.clone(),
-            kind: "LOGOUT",
             user: Some(found.user.clone()),
             client: client.clone(),
             session: Some(session.clone()),
-            ip_address: cx.peer.ip.clone(),
-            error: None,
-            details: BTreeMap::new(),
+            ..cx.event("LOGOUT")
         })]
     };
     let ended = ending::end(place, session, audience, audit).await?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::Method;
-use portcullis_core::entropy;
 use portcullis_core::login::flow::{LoginTab, PasswordFacts, Stage};
 use portcullis_core::login::next::{self, Step};
 use portcullis_core::oauth::params::Params;
@@ -16,7 +15,7 @@ use crate::pages::{Alert, Text};
 use crate::state::{App, Unavailable};
 use crate::watch::Halt;
 
-use super::flows::{self, Flow};
+use super::flows::Flow;
 use super::page::{self, Say};
 use super::sso::Sso;
 use super::{Cx, Verdict, Visit, check_password, one_time_code, steps};
@@ -117,7 +116,7 @@ async fn submit(cx: &Cx<'_>, mut flow: Flow, login: LoginTab, form: &Params) -> 
 
 async fn accept(
     cx: &Cx<'_>,
-    mut flow: Flow,
+    flow: Flow,
     login: LoginTab,
     user: User,
     facts: PasswordFacts,
@@ -136,12 +135,5 @@ async fn accept(
         proof.session = Some(sso.session.id);
         proof.remember_me = sso.session.remember_me;
     }
-    if let Some(login) = flow.tab.login_mut() {
-        login.stage = stage;
-        login.execution = entropy::uuid(cx.app.entropy.as_ref());
-    }
-    if !flows::rename(cx, &mut flow).await? {
-        return Ok(steps::over(cx, flow));
-    }
-    steps::proceed(cx, flow, Say::default()).await
+    steps::advance(cx, flow, stage).await
 }

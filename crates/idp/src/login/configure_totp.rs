@@ -4,10 +4,9 @@
 //! device already shows it first, whatever the session came from (MF-06).
 
 use axum::response::Response;
-use portcullis_core::ending;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
-use portcullis_core::ids::{CredentialId, EventId};
+use portcullis_core::ids::CredentialId;
 use portcullis_core::login::factors;
 use portcullis_core::login::flow::{LoginTab, Proof, Stage};
 use portcullis_core::login::one_time_code::{self as law, NewDevice, Terms};
@@ -18,6 +17,7 @@ use portcullis_core::secret::Secret;
 use portcullis_core::user::{Credential, User};
 use portcullis_store::ApplyError;
 
+use crate::ending;
 use crate::pages::{ConfigureTotpPage, QrCode, Text};
 use crate::state::Unavailable;
 
@@ -127,6 +127,8 @@ pub(super) async fn submit(
     let (db, realm) = (&cx.app.db, &cx.view.records.realm);
     let typed: String = form.get("userLabel").unwrap_or_default().trim().chars().take(MAX_LABEL).collect();
     let code: String = form.get("totp").unwrap_or_default().split_ascii_whitespace().collect();
+    let issuer = cx.issuer();
+    let place = ending::Place { app: cx.app, view: cx.view, issuer: &issuer, now: cx.now };
     for _ in 0..RETRIES {
         let Some(user) = db.user(&realm.id, &user.id).await.map_err(|_| Unavailable)? else {
             return steps::proceed(cx, flow, Say::default()).await;
@@ -151,9 +153,10 @@ pub(super) async fn submit(
             wrong.code = Some(Text::key("invalidTotpMessage"));
             return again(cx, flow, &user, &credentials, wrong).await;
         };
-        writes.extend(paid(cx, &login, user, form).await?);
+        writes.extend(paid(cx, place, &login, (user, form)).await?);
         match db.apply(Plan::new(Lane::Login, writes)).await {
             Ok(()) => {
+                ending::wake(place);
                 if let Some(login) = flow.tab.login_mut() {
                     login.seed = None;
                 }
@@ -178,29 +181,21 @@ fn label_error(credentials: &[Credential], typed: &str) -> Option<&'static str> 
 }
 
 /// The action is paid; other sessions end where that was asked for.
-async fn paid(cx: &Cx<'_>, login: &LoginTab, mut user: User, form: &Params) -> Result<Vec<Write>, Unavailable> {
-    let records = &cx.view.records;
-    let realm = &records.realm.id;
+async fn paid(
+    cx: &Cx<'_>,
+    place: ending::Place<'_>,
+    login: &LoginTab,
+    (mut user, form): (User, &Params),
+) -> Result<Vec<Write>, Unavailable> {
+    let realm = &cx.view.records.realm.id;
     let id = user.id.clone();
     user.settings.required_actions.retain(|alias| alias != RequiredAction::ConfigureTotp.alias());
     let mut writes = vec![Write::UpdateUser(realm.clone(), user)];
     if form.has("logout-sessions")
         && let Stage::Authenticated(proof) = &login.stage
     {
-        let sessions = cx.app.db.user_sessions_of(realm, &id).await.map_err(|_| Unavailable)?;
-        writes.extend(ending::sessions(records, &id, &sessions, proof.session.as_ref(), cx.now));
+        writes.extend(ending::of_user(place, &id, proof.session.as_ref()).await?);
     }
-    writes.push(Write::Audit(Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm: realm.clone(),
-        kind: "UPDATE_TOTP",
-        user: Some(id),
-        client: None,
-        session: None,
-        ip_address: cx.peer.ip.clone(),
-        error: None,
-        details: std::collections::BTreeMap::new(),
-    }));
+    writes.push(Write::Audit(Event { user: Some(id), ..cx.event("UPDATE_TOTP") }));
     Ok(writes)
 }

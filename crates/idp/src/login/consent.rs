@@ -5,9 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::Method;
-use portcullis_core::entropy;
 use portcullis_core::event::Event;
-use portcullis_core::ids::EventId;
 use portcullis_core::login::consent as law;
 use portcullis_core::login::flow::{LoginTab, Stage};
 use portcullis_core::login::next::Step;
@@ -139,15 +137,10 @@ fn event(cx: &Cx<'_>, login: &LoginTab, user: &User, (kind, error): (&'static st
         Stage::Fresh | Stage::Reauthenticate { .. } => None,
     };
     Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm: cx.view.records.realm.id.clone(),
-        kind,
         user: Some(user.id.clone()),
         client: cx.view.records.client(&login.request.client_id).map(|client| client.id.clone()),
         session,
-        ip_address: cx.peer.ip.clone(),
         error,
-        details: std::collections::BTreeMap::new(),
+        ..cx.event(kind)
     }
 }

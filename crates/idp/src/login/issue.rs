@@ -8,7 +8,7 @@ use portcullis_core::client::Client;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
 use portcullis_core::flow::{CODE_FORMAT, IssuedCode};
-use portcullis_core::ids::{EventId, SessionId, UserId};
+use portcullis_core::ids::{SessionId, UserId};
 use portcullis_core::login::factors;
 use portcullis_core::login::flow::Proof;
 use portcullis_core::login::level::{self, Ladder};
@@ -226,16 +226,11 @@ pub(super) fn login_event(
 ) -> Event {
     let details = details.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.to_owned()))).collect();
     Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm: cx.view.records.realm.id.clone(),
-        kind: "LOGIN",
         user: Some(user.clone()),
         client: Some(client.id.clone()),
         session: Some(session.clone()),
-        ip_address: cx.peer.ip.clone(),
-        error: None,
         details,
+        ..cx.event("LOGIN")
     }
 }
 

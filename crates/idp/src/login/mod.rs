@@ -27,11 +27,15 @@ mod start;
 mod steps;
 mod visit;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{any, get};
 use http::HeaderMap;
+use portcullis_core::entropy;
+use portcullis_core::event::Event;
+use portcullis_core::ids::EventId;
 use portcullis_core::oauth::token::Context;
 use portcullis_core::time::Now;
 use portcullis_jose::digest;
@@ -69,6 +73,22 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// An audit row of this request that names nobody yet.
+    pub(crate) fn event(&self, kind: &'static str) -> Event {
+        Event {
+            id: EventId::new(entropy::uuid(self.app.entropy.as_ref())),
+            time: self.now.millis(),
+            realm: self.view.records.realm.id.clone(),
+            kind,
+            user: None,
+            client: None,
+            session: None,
+            ip_address: self.peer.ip.clone(),
+            error: None,
+            details: BTreeMap::new(),
+        }
+    }
+
     /// The realm's name: the path segment.
     pub(crate) fn realm_name(&self) -> &str {
         &self.view.records.realm.name

@@ -2,7 +2,7 @@
 
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
-use portcullis_core::ids::{CredentialId, EventId, SessionId};
+use portcullis_core::ids::{CredentialId, SessionId};
 use portcullis_core::login::password_policy::{Owner, PasswordPolicy, Violation};
 use portcullis_core::plan::{Entity, Gate, Lane, Plan, Write};
 use portcullis_core::secret::Secret;
@@ -126,18 +126,7 @@ fn plan(
     user.settings.required_actions.retain(|alias| alias != "UPDATE_PASSWORD");
     plan.push(Write::UpdateUser(realm.clone(), user));
     plan.writes.extend(ends);
-    plan.push(Write::Audit(Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm,
-        kind: "UPDATE_PASSWORD",
-        user: Some(id),
-        client: None,
-        session: None,
-        ip_address: cx.peer.ip.clone(),
-        error: None,
-        details: std::collections::BTreeMap::new(),
-    }));
+    plan.push(Write::Audit(Event { user: Some(id), ..cx.event("UPDATE_PASSWORD") }));
     plan
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use portcullis_core::entropy;
 use portcullis_core::login::flow::{LoginTab, Stage};
 use portcullis_core::login::next::Step;
 use portcullis_core::login::one_time_code as law;
@@ -153,12 +152,7 @@ pub(super) async fn show(
 }
 
 /// The form. Whose code it is stands in the tab, never in the form (MF-10).
-pub(super) async fn submit(
-    cx: &Cx<'_>,
-    mut flow: Flow,
-    login: LoginTab,
-    form: &Params,
-) -> Result<Response, Unavailable> {
+pub(super) async fn submit(cx: &Cx<'_>, flow: Flow, login: LoginTab, form: &Params) -> Result<Response, Unavailable> {
     let user = match login.stage.user() {
         Some(id) => cx.app.db.user(&cx.view.records.realm.id, id).await.map_err(|_| Unavailable)?,
         None => None,
@@ -182,12 +176,5 @@ pub(super) async fn submit(
     let Ok(stage) = login.stage.one_time_code_given(&user.id, cx.now.secs()) else {
         return steps::expired(cx, flow).await;
     };
-    if let Some(login) = flow.tab.login_mut() {
-        login.stage = stage;
-        login.execution = entropy::uuid(cx.app.entropy.as_ref());
-    }
-    if !flows::rename(cx, &mut flow).await? {
-        return Ok(steps::over(cx, flow));
-    }
-    steps::proceed(cx, flow, Say::default()).await
+    steps::advance(cx, flow, stage).await
 }

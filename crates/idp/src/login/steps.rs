@@ -1,6 +1,7 @@
 //! One step after another: asks the dispatcher and shows what it says.
 
 use axum::response::Response;
+use portcullis_core::entropy;
 use portcullis_core::login::flow::{LoginTab, Stage};
 use portcullis_core::login::next::{self, Situation, Step};
 use portcullis_core::oauth::authorize::{self as law, AuthorizeRequest, Refusal};
@@ -32,6 +33,18 @@ pub(super) async fn decide(
         None => None,
     };
     Ok(next::next(stage, &Situation { records, client, request, user, consent: consent.as_ref() }))
+}
+
+/// Somebody proved something: the tab gets a new id with its new stage (SE-01) and goes on.
+pub(super) async fn advance(cx: &Cx<'_>, mut flow: Flow, stage: Stage) -> Result<Response, Unavailable> {
+    if let Some(login) = flow.tab.login_mut() {
+        login.stage = stage;
+        login.execution = entropy::uuid(cx.app.entropy.as_ref());
+    }
+    if !flows::rename(cx, &mut flow).await? {
+        return Ok(over(cx, flow));
+    }
+    proceed(cx, flow, Say::default()).await
 }
 
 /// Goes on with a tab: the next page, the way to it, or the code.

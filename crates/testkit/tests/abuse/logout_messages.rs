@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use portcullis_core::login::one_time_code::Generator;
 use portcullis_core::pending::LogoutDelivery;
+use portcullis_core::time::Clock as _;
 use portcullis_idp::{IdpConfig, KeyRing};
 use portcullis_jose::{Limits, jws};
 use portcullis_testkit::golden::Page;
@@ -74,7 +76,18 @@ async fn judge_of(base: &str, server: &TestServer, token: &str, client: &str, si
 }
 
 /// The ways in which a session ends.
-const WAYS: [&str; 5] = ["hint", "confirmed", "refresh token", "new password", "administrator"];
+const WAYS: [&str; 6] = ["hint", "confirmed", "refresh token", "new password", "new app", "administrator"];
+
+/// alice in another browser, before the page of an action that she owes.
+async fn owing(server: &TestServer, alias: &str) -> Result<(RelyingParty, String)> {
+    edit_user(server, "alice", |user| user.settings.required_actions.push(alias.to_owned())).await?;
+    let mut elsewhere = party(server, "web")?;
+    let target = elsewhere.authorize_target(&Pkce::new()?, &[("scope", "openid")]);
+    let page = elsewhere.open(&target).await?;
+    let owed = elsewhere.post_credentials(&page, "alice", "alice-password").await?;
+    let page = elsewhere.open(owed.header("location").context("no action is owed")?).await?;
+    Ok((elsewhere, page.text()))
+}
 
 async fn end(server: &TestServer, way: &str, app: &mut RelyingParty, held: &Tokens) -> Result<()> {
     match way {
@@ -90,16 +103,18 @@ async fn end(server: &TestServer, way: &str, app: &mut RelyingParty, held: &Toke
             assert_eq!(done.status, 204);
         }
         "new password" => {
-            edit_user(server, "alice", |user| user.settings.required_actions.push("UPDATE_PASSWORD".to_owned()))
-                .await?;
-            let mut elsewhere = party(server, "web")?;
-            let target = elsewhere.authorize_target(&Pkce::new()?, &[("scope", "openid")]);
-            let page = elsewhere.open(&target).await?;
-            let owed = elsewhere.post_credentials(&page, "alice", "alice-password").await?;
-            let page = elsewhere.open(owed.header("location").context("no action is owed")?).await?;
+            let (mut elsewhere, page) = owing(server, "UPDATE_PASSWORD").await?;
             let fields = [("password-new", "alice-2"), ("password-confirm", "alice-2"), ("logout-sessions", "on")];
-            let done = elsewhere.send(Exchange::form(&action(&page.text())?, &fields)).await?;
-            assert_eq!(done.status, 302);
+            assert_eq!(elsewhere.send(Exchange::form(&action(&page)?, &fields)).await?.status, 302);
+        }
+        "new app" => {
+            let (mut elsewhere, page) = owing(server, "CONFIGURE_TOTP").await?;
+            let shown = page.split_once("id=\"kc-totp-secret-key\"").and_then(|(_, rest)| rest.split_once('>'));
+            let key = shown.and_then(|(_, rest)| rest.split('<').next()).context("no key")?.replace(' ', "");
+            let app = Generator::parse(&json!({ "value": key }).to_string(), r#"{"secretEncoding":"BASE32"}"#);
+            let code = app.context("no generator")?.code(server.clock.now().secs() / 30);
+            let fields = [("totp", code.as_str()), ("userLabel", "Phone"), ("logout-sessions", "on")];
+            assert_eq!(elsewhere.send(Exchange::form(&action(&page)?, &fields)).await?.status, 302);
         }
         "administrator" => {
             let id = stored_user(server, "alice").await?.id;
