@@ -136,7 +136,7 @@ pub(crate) struct App {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unavailable;
 
-/// Realms kept parsed; beyond it the cache starts over (DS-14).
+/// Names kept, of realms and of nothing; beyond it those of nothing go, and with as many realms the cache starts over (DS-14).
 const MAX_CACHED_REALMS: usize = 1000;
 
 impl App {
@@ -210,12 +210,34 @@ impl App {
 
     fn remember(&self, name: &str, generation: u64, view: Option<Arc<RealmView>>) {
         let old = self.cached.load();
-        let mut realms = if old.generation == generation && old.realms.len() < MAX_CACHED_REALMS {
-            old.realms.clone()
-        } else {
-            HashMap::new()
-        };
+        let mut realms = if old.generation == generation { with_room(&old.realms) } else { HashMap::new() };
         realms.insert(name.to_owned(), view);
         self.cached.store(Arc::new(Cached { generation, realms }));
+    }
+}
+
+/// A copy with room for one more name. Whoever asks for names that are none drives no realm out.
+fn with_room<V: Clone>(known: &HashMap<String, Option<V>>) -> HashMap<String, Option<V>> {
+    if known.len() < MAX_CACHED_REALMS {
+        return known.clone();
+    }
+    let there = known.iter().filter(|(_, view)| view.is_some());
+    let kept: HashMap<_, _> = there.map(|(name, view)| (name.clone(), view.clone())).collect();
+    if kept.len() < MAX_CACHED_REALMS { kept } else { HashMap::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ds_14_names_of_no_realm_drive_no_realm_out() {
+        for (realms, nothing, kept) in [(2, 0, 2), (2, 900, 902), (2, 998, 2), (1000, 0, 0), (999, 1, 999)] {
+            let there = (0..realms).map(|n| (format!("r{n}"), Some(())));
+            let known: HashMap<_, _> = there.chain((0..nothing).map(|n| (format!("n{n}"), None))).collect();
+            let with_room = with_room(&known);
+            assert_eq!(with_room.len(), kept, "{realms} {nothing}");
+            assert!(with_room.len() < MAX_CACHED_REALMS);
+        }
     }
 }

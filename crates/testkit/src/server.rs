@@ -37,6 +37,8 @@ pub struct Options {
     pub clock: Arc<MovableClock>,
     /// Decides every id, code and key.
     pub seed: u64,
+    /// Gives the bytes instead; `None`: those of the seed.
+    pub entropy: Option<Arc<dyn Entropy>>,
     /// Settings of the idp.
     pub config: IdpConfig,
     /// Its signatures.
@@ -55,6 +57,7 @@ impl Default for Options {
         Self {
             clock: Arc::new(MovableClock::standing()),
             seed: 1,
+            entropy: None,
             config,
             signer: Arc::new(Local),
             watch: Watch::default(),
@@ -85,7 +88,7 @@ impl Ground {
             },
             ephemeral: Arc::new(MemoryEphemeral::new("test")),
             clock: options.clock,
-            entropy: Arc::new(SeededEntropy::new(options.seed)),
+            entropy: options.entropy.unwrap_or_else(|| Arc::new(SeededEntropy::new(options.seed))),
             config: options.config,
             signer: options.signer,
             watch: options.watch,

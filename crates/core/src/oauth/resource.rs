@@ -70,11 +70,20 @@ pub fn narrowed(client: &Client, granted: &[String], asked: &[String]) -> Result
     Ok(if asked.is_empty() { live } else { asked.to_vec() })
 }
 
-/// Whether a token with these audiences was narrowed to resources of its client: nothing may be added to them later.
+/// Whether a token with these audiences was narrowed to resources of its client: nothing may be added to them later, and it opens
+/// nothing else.
 #[must_use]
-pub(crate) fn are_resources(client: &Client, audience: &[String]) -> bool {
+pub fn are_resources(client: &Client, audience: &[String]) -> bool {
     let permitted = permitted(client);
     !audience.is_empty() && audience.iter().all(|name| permitted.contains(name.as_str()))
+}
+
+/// Whether a token with these audiences may open doors of this server at `base` (its own address, without a trailing slash): it was
+/// not narrowed to other resources. Else the API that such a token was made for could act with the rights of its bearer here.
+#[must_use]
+pub fn opens_this_server(client: &Client, audience: &[String], base: &str) -> bool {
+    let here = |name: &String| name.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    !are_resources(client, audience) || audience.iter().any(here)
 }
 
 #[cfg(test)]
@@ -138,6 +147,29 @@ mod tests {
         let records = fixture::records();
         assert_eq!(asked(&records, &client(None), &params(&["anything"])), Ok(vec![]));
         assert_eq!(asked(&records, &client(None), &params(&["a", "b"])), Err(Reason::DuplicatedParameter));
+    }
+
+    #[test]
+    fn te_32_a_narrowed_token_opens_this_server_only_when_it_names_it() {
+        const BASE: &str = "https://login.test";
+        let attribute = format!("{A} {BASE} {BASE}/admin https://login.test.evil/");
+        for (attribute, audience, opens) in [
+            (Some(attribute.as_str()), &[A][..], false),
+            (Some(&attribute), &["https://login.test.evil/"], false),
+            (Some(&attribute), &[A, "https://login.test.evil/"], false),
+            (Some(&attribute), &[BASE], true),
+            (Some(&attribute), &[A, "https://login.test/admin"], true),
+            (Some(&attribute), &[A, "account"], true),
+            (Some(&attribute), &[], true),
+            (Some(""), &[A], true),
+            (None, &[A], true),
+        ] {
+            assert_eq!(
+                opens_this_server(&client(attribute), &set(audience), BASE),
+                opens,
+                "{attribute:?} {audience:?}"
+            );
+        }
     }
 
     #[test]

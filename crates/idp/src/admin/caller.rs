@@ -5,15 +5,16 @@
 //! | exactly one `Authorization: Bearer` | 401 |
 //! | the issuer is a ready, enabled realm of this server | 401 |
 //! | all of [`bearer::verify`] | 401 |
+//! | not narrowed to resources elsewhere (RFC 8707) | 401 |
 
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use portcullis_core::admin::Standing;
-use portcullis_core::time::Now;
+use portcullis_core::oauth::resource;
 use portcullis_core::user::User;
-use portcullis_jose::{Limits, jws};
+use portcullis_jose::{Limits, Reject, jws};
 
 use super::{Refused, cors};
 use crate::bearer;
@@ -38,8 +39,7 @@ impl Caller {
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
         let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
         let home = issuer_realm(app, &base, token).await?;
-        let issuer = base.issuer(&home.records.realm.name);
-        let (user, client_id) = verify(app, &home, &issuer, token, app.now()).await?;
+        let (user, client_id) = verify(app, &home, &base, token).await?;
         if let Some(client) = home.records.client(&client_id) {
             cors::allow(&parts.extensions, client);
         }
@@ -77,10 +77,15 @@ async fn issuer_realm(app: &App, base: &Base, token: &str) -> Result<Arc<RealmVi
 }
 
 /// The user behind the token and the token's client.
-async fn verify(app: &App, home: &RealmView, issuer: &str, token: &str, now: Now) -> Result<(User, String), Refused> {
-    match bearer::verify(app, home, issuer, token, now).await {
-        Ok(principal) => Ok((Arc::unwrap_or_clone(principal.user), principal.client.client_id.clone())),
-        Err(bearer::Refused::Unavailable) => Err(Refused::Unavailable),
-        Err(refused) => Err(unauthorized(refused)),
+async fn verify(app: &App, home: &RealmView, base: &Base, token: &str) -> Result<(User, String), Refused> {
+    let issuer = base.issuer(&home.records.realm.name);
+    let principal = match bearer::verify(app, home, &issuer, token, app.now()).await {
+        Ok(principal) => principal,
+        Err(bearer::Refused::Unavailable) => return Err(Refused::Unavailable),
+        Err(refused) => return Err(unauthorized(refused)),
+    };
+    if !resource::opens_this_server(principal.client, principal.claims.aud(), &base.url) {
+        return Err(unauthorized(Reject::WrongAudience));
     }
+    Ok((Arc::unwrap_or_clone(principal.user), principal.client.client_id.clone()))
 }

@@ -18,6 +18,8 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE}
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::admin::Standing;
 use portcullis_core::cutoff::Cursor;
+use portcullis_core::oauth::resource;
+use portcullis_jose::Reject;
 use tokio::sync::mpsc;
 
 pub use feed::{FeedFigures, Frames};
@@ -64,8 +66,9 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
     if let Some(reason) = crate::token::closed(&view, &peer) {
         return respond::oauth_error(&reason);
     }
-    let issuer = Base::of(&app.config, &parts.headers, &parts.uri, &peer).issuer(&realm);
-    let expires_at = match permitted(&app, &view, &issuer, &parts.headers).await {
+    let base = Base::of(&app.config, &parts.headers, &parts.uri, &peer);
+    let issuer = base.issuer(&realm);
+    let expires_at = match permitted(&app, &view, &base, &parts.headers).await {
         Ok(expires_at) => expires_at,
         Err(refused) => return refused,
     };
@@ -97,7 +100,7 @@ fn cursor(text: &str) -> Option<Cursor> {
 }
 
 /// A service account of this realm with the role. Until when its token holds: the stream goes on no longer.
-async fn permitted(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMap) -> Result<i64, Response> {
+async fn permitted(app: &App, view: &RealmView, base: &Base, headers: &HeaderMap) -> Result<i64, Response> {
     let refused = |status, error: &str, why: Why| {
         let mut response = respond::generic_error(status, error);
         let challenge = HeaderValue::from_str(&format!("Bearer error=\"{error}\""));
@@ -112,11 +115,15 @@ async fn permitted(app: &App, view: &RealmView, issuer: &str, headers: &HeaderMa
         (Some((scheme, token)), None) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token", Halt::NoToken.into())),
     };
-    let caller = match bearer::verify(app, view, issuer, token, app.now()).await {
+    let issuer = base.issuer(&view.records.realm.name);
+    let caller = match bearer::verify(app, view, &issuer, token, app.now()).await {
         Ok(caller) => caller,
         Err(Refused::Unavailable) => return Err(respond::unavailable()),
         Err(flaw) => return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token", flaw.into())),
     };
+    if !resource::opens_this_server(caller.client, caller.claims.aud(), &base.url) {
+        return Err(refused(StatusCode::UNAUTHORIZED, "invalid_token", Reject::WrongAudience.into()));
+    }
     let standing = Standing::of(&view.records, &caller.user, &caller.client.client_id);
     if standing.may_read_revocations(&caller.user).is_err() {
         let why = Why::from(Halt::NotFeedReader).of_client(Some(&caller.client.client_id));

@@ -16,15 +16,20 @@ use crate::state::{App, RealmView};
 const ACCESS_ALGORITHM: &str = "access.token.signed.response.alg";
 const ID_ALGORITHM: &str = "id.token.signed.response.alg";
 
-/// Lets the tokens live although a cut-off of the same second names their user, or their client in their session. Asked after the
-/// plan was applied, so that a cut-off that came in between is seen.
+/// Lets the tokens live although a cut-off of the same second names their user, or their client in their session: it ended what was
+/// before. Asked after the plan was applied, and then whether they still stand: what a cut-off ended while this request was decided,
+/// or since, gives nothing (RT-05, TE-16).
 pub(crate) async fn after_cuts(app: &App, view: &RealmView, issue: &mut Issue<'_>) -> Result<(), Reason> {
     let (realm, user, session) = (&view.records.realm.id, &issue.user.id, &issue.session.id);
     let below = (session, issue.client.client_id.as_str());
-    let before = app.db.cut_off_of_login(realm, user, below, issue.issued_at).await;
-    if let Some(before) = before.map_err(|_| Reason::Unavailable)? {
-        issue.make_after(before);
-    }
+    let unavailable = |_| Reason::Unavailable;
+    let before = app.db.cut_off_of_login(realm, user, below, issue.issued_at).await.map_err(unavailable)?;
+    let Some(before) = before.filter(|before| *before >= issue.issued_at) else { return Ok(()) };
+    // Read after the cut-off: what it ended is ended in these rows.
+    let now = app.db.shared_user(realm, user).await.map_err(unavailable)?;
+    let behind = app.db.session_and_client(realm, session, &issue.client.id).await.map_err(unavailable)?;
+    issue.stands(now.as_deref(), behind.as_ref())?;
+    issue.make_after(before);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::ground::{
     realm_id, records, refresh, stored_user, tokens, userinfo, write,
 };
 
-const PATH: &str = "/realms/yard/portcullis/revocations";
+pub(crate) const PATH: &str = "/realms/yard/portcullis/revocations";
 
 /// The issuer as the tests' requests see it.
 pub(crate) fn issuer(server: &TestServer) -> String {
@@ -100,7 +100,7 @@ fn values(event: &Value) -> Vec<String> {
     event["cuts"].as_array().into_iter().flatten().map(text).collect()
 }
 
-async fn ask(server: &TestServer, path: &str, token: &str) -> Result<(u16, Vec<String>)> {
+pub(crate) async fn ask(server: &TestServer, path: &str, token: &str) -> Result<(u16, Vec<String>)> {
     let mut socket = BufReader::new(TcpStream::connect(server.authority()).await?);
     let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n", server.authority());
     socket.get_mut().write_all(head.as_bytes()).await?;

@@ -37,6 +37,7 @@ mod limits;
 mod logout;
 mod logout_messages;
 mod matrix;
+mod meanwhile;
 mod offline;
 mod outbound;
 mod panics;

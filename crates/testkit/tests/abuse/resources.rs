@@ -197,6 +197,41 @@ async fn te_32_introspection_adds_no_audience_to_a_narrowed_token() -> Result<()
     Ok(())
 }
 
+/// The operator of an API that gets an administrator's token must not administer with it.
+#[tokio::test]
+async fn te_32_ad_01_a_token_narrowed_to_an_api_opens_no_door_of_this_server() -> Result<()> {
+    for house in House::BOTH {
+        let server = open(house).await?;
+        let admin = format!("{}/admin", server.base);
+        for client in ["app", "service"] {
+            permit(&server, client, Some(&format!("{A} {admin}"))).await?;
+        }
+        let records = crate::ground::records(&server, crate::ground::REALM).await?;
+        let holder = records.client("realm-management").context("realm-management")?.id.clone();
+        let role = records.roles.named(Some(&holder), "view-users").context("view-users")?.id.clone();
+        crate::ground::edit_user(&server, "alice", |user| user.roles.push(role)).await?;
+        let mut app = party(&server, "app")?;
+        for (resources, expected) in [(&[A][..], 401), (&[], 200), (&[&*admin], 200), (&[A, &*admin], 200)] {
+            let held = code_for(&mut app, resources).await?;
+            let token = tokens(&exchange(&mut app, &held, &[]).await?)?.access;
+            let users = crate::admin_sessions::ask(&server, &token, "GET", "yard/users").await?;
+            assert_eq!(users.status, expected, "{house:?} {resources:?}");
+            let list = crate::admin_sessions::ask(&server, &token, "GET", "").await?;
+            assert_eq!(list.status, expected, "{house:?} {resources:?}");
+            assert_eq!(userinfo(&server, &token).await?.status, 200, "{house:?}: what OpenID Connect gives its bearer");
+        }
+        if house == House::Strict {
+            crate::feed::permit(&server).await?;
+            for (resources, expected) in [(&[A][..], 401), (&[], 200), (&[&*admin], 200)] {
+                let token = tokens(&service(&server, resources).await?)?.access;
+                let asked = crate::feed::ask(&server, crate::feed::PATH, &token).await?.0;
+                assert_eq!(asked, expected, "{resources:?}: the revocation feed");
+            }
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn rfc_9068_2_2_an_at_jwt_of_a_strict_realm_has_every_required_claim() -> Result<()> {
     for house in House::BOTH {

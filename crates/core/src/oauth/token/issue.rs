@@ -11,7 +11,7 @@ use crate::oauth::grants::client_credentials;
 use crate::oauth::resource;
 use crate::oauth::scope::ActiveScopes;
 use crate::records::RealmRecords;
-use crate::session::{Grant, UserSession};
+use crate::session::{ClientSession, Grant, UserSession};
 use crate::session_limits;
 use crate::user::User;
 
@@ -176,7 +176,25 @@ pub(crate) fn issue<'a>(
 }
 
 impl Issue<'_> {
-    /// Tokens of the user up to `before` (seconds) are dead: these are made the second after, so that they live.
+    /// Whether those behind the tokens still stand, by rows that were read after the plan was applied.
+    ///
+    /// # Errors
+    /// [`Reason::UserDisabled`](crate::oauth::error::Reason::UserDisabled): the account is gone or switched off;
+    /// [`Reason::SessionNotActive`](crate::oauth::error::Reason::SessionNotActive): the session is over, or the client's part of it.
+    pub fn stands(
+        &self,
+        user: Option<&User>,
+        behind: Option<&(UserSession, Option<ClientSession>)>,
+    ) -> Result<(), crate::oauth::error::Reason> {
+        if !user.is_some_and(|user| user.id == self.user.id && user.enabled) {
+            return Err(crate::oauth::error::Reason::UserDisabled);
+        }
+        let parts = behind.is_some_and(|(session, below)| session.id == self.session.id && below.is_some());
+        if self.transient || parts { Ok(()) } else { Err(crate::oauth::error::Reason::SessionNotActive) }
+    }
+
+    /// Tokens of the user up to `before` (seconds) are dead: these are made the second after, so that they live. Only for what
+    /// [`Self::stands`].
     pub fn make_after(&mut self, before: i64) {
         let earliest = before.saturating_add(1);
         self.issued_at = self.issued_at.max(earliest);

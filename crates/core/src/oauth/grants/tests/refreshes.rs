@@ -176,3 +176,26 @@ fn rt_12_rotation_never_outlives_the_session() {
     world.now = START + 36_000;
     assert_eq!(world.turn(&claims).unwrap_err(), Reason::RefreshTokenExpired);
 }
+
+#[test]
+fn rt_05_te_16_tokens_are_made_after_a_cut_off_only_for_those_who_still_stand() {
+    let mut world = World::new(json!({}));
+    let claims = world.login();
+    let decision = world.refresh("app", &[], Some(&claims));
+    let issue = decision.answer.unwrap();
+    let (user, session, below) = (world.user.clone().unwrap(), world.session.clone().unwrap(), world.below.clone());
+    let off = User { enabled: false, ..user.clone() };
+    let other = User { id: "user-bob".into(), ..user.clone() };
+    let elsewhere = UserSession { id: "session-2".into(), ..session.clone() };
+    for (what, user, behind, expected) in [
+        ("the honest twin", Some(&user), Some((session.clone(), below.clone())), Ok(())),
+        ("switched off", Some(&off), Some((session.clone(), below.clone())), Err(Reason::UserDisabled)),
+        ("removed", None, Some((session.clone(), below.clone())), Err(Reason::UserDisabled)),
+        ("another", Some(&other), Some((session.clone(), below.clone())), Err(Reason::UserDisabled)),
+        ("detached", Some(&user), Some((session, None)), Err(Reason::SessionNotActive)),
+        ("another session", Some(&user), Some((elsewhere, below)), Err(Reason::SessionNotActive)),
+        ("logged out", Some(&user), None, Err(Reason::SessionNotActive)),
+    ] {
+        assert_eq!(issue.stands(user, behind.as_ref()), expected, "{what}");
+    }
+}
