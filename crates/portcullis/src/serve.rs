@@ -38,6 +38,7 @@ pub async fn idp(
     faces: Option<Faces>,
 ) -> Result<(), Failure> {
     let mut listener = Listener::bind(arguments.listen).await?;
+    let metrics = bound(arguments.watch.metrics).await?;
     let seen = Seen { traced: faces.is_some(), counted: &[] };
     listener.spans = faces.map(|faces| (faces, Face::Idp));
     let address = listener.address()?;
@@ -66,7 +67,7 @@ pub async fn idp(
     tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone()));
     let sender = tokio::spawn(started.idp.clone().send_logouts(stop.clone()));
     let control = started.control(stop.clone());
-    let shown = show(&started, arguments.watch.metrics, clock, stop.clone()).await?;
+    let shown = metrics.map(|metrics| show(&started, metrics, clock, stop.clone()));
     println!("Identity provider: http://{address} (ready in {} ms; Ctrl-C stops it)", clock.elapsed().as_millis());
     listener.serve(started.idp.router(), stop).await;
     for other in [sweeper, sender, control].into_iter().chain(shown) {
@@ -75,20 +76,67 @@ pub async fn idp(
     close(started).await
 }
 
-/// Serves metrics and health on a listener of their own until `stop`, where there is an address.
+/// Serves metrics and health on a listener of their own until `stop`.
+pub fn show(started: &Started, listener: Listener, clock: Stopwatch, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    let router = metrics::router(started.sources()).merge(Health::of(started.db.clone(), clock).router());
+    tokio::spawn(listener.serve(router, stop))
+}
+
+/// The listeners of `serve`: all bound before the data folder is touched, so that a port in use changes nothing.
+struct Listeners {
+    main: Listener,
+    admin: Option<Listener>,
+    health: Option<Listener>,
+    metrics: Option<Listener>,
+}
+
+impl Listeners {
+    async fn bind(config: &Config, faces: Option<&Faces>) -> Result<Self, Failure> {
+        let mut main = Listener::bind(config.server.listen).await?;
+        main.tls = config.tls.as_ref().map(tls::read).transpose()?;
+        main.max_connections = config.server.max_connections;
+        main.stop_within = Duration::from_secs(config.server.stop_seconds);
+        main.trusted_proxies = config.server.trusted_proxies.iter().filter_map(|p| p.parse().ok()).collect();
+        main.hosts = own_host(config.public_url());
+        main.spans = faces.map(|faces| (faces.clone(), Face::Idp));
+        let mut admin = bound(config.admin.as_ref().map(|section| section.listen)).await?;
+        if let Some(admin) = &mut admin {
+            admin.spans = faces.map(|faces| (faces.clone(), Face::Admin));
+            if !admin.address()?.ip().is_loopback() {
+                admin.tls.clone_from(&main.tls);
+            }
+        }
+        let health = bound(config.server.health_listen).await?;
+        let metrics = bound(config.metrics.as_ref().map(|section| section.listen)).await?;
+        Ok(Self { main, admin, health, metrics })
+    }
+
+    /// Says where each of them is: with port 0 nobody else knows.
+    fn tell_ready(&self, url: &str, clock: Stopwatch) -> Result<(), Failure> {
+        let place = |listener: &Option<Listener>| listener.as_ref().map(Listener::address).transpose();
+        let (admin, health, metrics) = (place(&self.admin)?, place(&self.health)?, place(&self.metrics)?);
+        tracing::info!(
+            url,
+            listen = %self.main.address()?,
+            admin = admin.map(tracing::field::display),
+            health = health.map(tracing::field::display),
+            metrics = metrics.map(tracing::field::display),
+            ms = clock.elapsed().as_millis(),
+            "ready"
+        );
+        Ok(())
+    }
+}
+
+/// A listener, where there is an address for one.
 ///
 /// # Errors
 /// An address that cannot be had.
-pub async fn show(
-    started: &Started,
-    address: Option<SocketAddr>,
-    clock: Stopwatch,
-    stop: watch::Receiver<bool>,
-) -> Result<Option<JoinHandle<()>>, Failure> {
-    let Some(address) = address else { return Ok(None) };
-    let listener = Listener::bind(address).await?;
-    let router = metrics::router(started.sources()).merge(Health::of(started.db.clone(), clock).router());
-    Ok(Some(tokio::spawn(listener.serve(router, stop))))
+pub(crate) async fn bound(address: Option<SocketAddr>) -> Result<Option<Listener>, Failure> {
+    match address {
+        Some(address) => Listener::bind(address).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// `portcullis serve`: production, from a file.
@@ -101,13 +149,7 @@ pub async fn serve(
     clock: Stopwatch,
     faces: Option<Faces>,
 ) -> Result<(), Failure> {
-    let mut listener = Listener::bind(config.server.listen).await?;
-    listener.tls = config.tls.as_ref().map(tls::read).transpose()?;
-    listener.max_connections = config.server.max_connections;
-    listener.stop_within = Duration::from_secs(config.server.stop_seconds);
-    listener.trusted_proxies = config.server.trusted_proxies.iter().filter_map(|p| p.parse().ok()).collect();
-    listener.hosts = own_host(config.public_url());
-    listener.spans = faces.map(|faces| (faces, Face::Idp));
+    let listeners = Listeners::bind(config, faces.as_ref()).await?;
     let idp_config = IdpConfig {
         public_url: Some(config.public_url().to_owned()),
         legacy_auth_prefix: config.idp.legacy_auth_prefix,
@@ -118,41 +160,40 @@ pub async fn serve(
     };
     let counted = config.metrics.as_ref().map(|m| m.realms.as_slice()).unwrap_or_default();
     let place = folder(&config.storage.data, environment, config.storage.server_key_file.as_deref())?;
-    let seen = Seen { counted, traced: listener.spans.is_some() };
+    let seen = Seen { counted, traced: faces.is_some() };
     let started = start::open(place, idp_config, seen).await?;
     refuse_demo(&started).await?;
     start::bootstrap(&started, environment, config.server.listen.ip().is_loopback()).await?;
     start::import(&started, &config.idp.import).await?;
     chores::tell_profiles(&started.db).await;
-    tracing::info!(url = config.public_url(), listen = %config.server.listen, ms = clock.elapsed().as_millis(), "ready");
-    run(config, listener, started, clock).await
+    // Whoever reads that it is ready may stop it.
+    let stop = stop_signal()?;
+    listeners.tell_ready(config.public_url(), clock)?;
+    run(listeners, started, clock, stop).await
 }
 
-async fn run(config: &Config, listener: Listener, started: Started, clock: Stopwatch) -> Result<(), Failure> {
-    let stop = stop_signal()?;
+async fn run(
+    listeners: Listeners,
+    started: Started,
+    clock: Stopwatch,
+    stop: watch::Receiver<bool>,
+) -> Result<(), Failure> {
     let sweeper = tokio::spawn(chores::sweep(started.db.clone(), clock, stop.clone()));
     let mut others = vec![sweeper, started.control(stop.clone())];
     others.push(tokio::spawn(started.idp.clone().send_logouts(stop.clone())));
     others.push(tokio::spawn(chores::end_streams(started.idp.clone(), stop.clone())));
-    if let Some(address) = config.server.health_listen {
-        let listener = Listener::bind(address).await?;
-        others.push(tokio::spawn(listener.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));
+    if let Some(health) = listeners.health {
+        others.push(tokio::spawn(health.serve(Health::of(started.db.clone(), clock).router(), stop.clone())));
     }
-    let metrics = config.metrics.as_ref().map(|section| section.listen);
-    others.extend(show(&started, metrics, clock, stop.clone()).await?);
-    let main_router = match &config.admin {
+    others.extend(listeners.metrics.map(|metrics| show(&started, metrics, clock, stop.clone())));
+    let main_router = match listeners.admin {
         None => started.idp.router(),
         Some(admin) => {
-            let mut own = Listener::bind(admin.listen).await?;
-            own.spans = listener.spans.as_ref().map(|(faces, _)| (faces.clone(), Face::Admin));
-            if !admin.listen.ip().is_loopback() {
-                own.tls.clone_from(&listener.tls);
-            }
-            others.push(tokio::spawn(own.serve(started.idp.admin_router(), stop.clone())));
+            others.push(tokio::spawn(admin.serve(started.idp.admin_router(), stop.clone())));
             started.idp.public_router()
         }
     };
-    listener.serve(main_router, stop).await;
+    listeners.main.serve(main_router, stop).await;
     for other in others {
         let _ended_by_itself = other.await;
     }

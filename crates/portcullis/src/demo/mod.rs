@@ -24,7 +24,7 @@ use crate::data;
 use crate::failure::Failure;
 use crate::listen::{Hosts, Listener};
 use crate::run::stop_signal;
-use crate::serve::{cores, folder, show};
+use crate::serve::{self, cores, folder, show};
 use crate::start::{self, Place, Seen, Started};
 use crate::telemetry::GuardRefusals;
 use crate::telemetry::spans::{self, Face, Faces};
@@ -75,6 +75,7 @@ pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch, faces: 
     let idp = bound(IDP, Face::Idp).await?;
     let app = bound(APP, Face::App).await?;
     let api = bound(API, Face::Api).await?;
+    let metrics = serve::bound(cli.watch.metrics).await?;
     let addresses = Addresses::on_ports(IDP, APP, API);
     let place = if cli.in_memory {
         Place::Memory(data::passing_keys(&SystemEntropy))
@@ -84,7 +85,7 @@ pub async fn run(cli: &Cli, environment: &Environment, clock: Stopwatch, faces: 
     let kept = (!cli.in_memory).then(|| cli.data.join("demo-passwords.json"));
     let (started, people) = open(place, kept.as_deref(), &addresses, faces.is_some()).await?;
     let stop = stop_signal()?;
-    let shown = show(&started, cli.watch.metrics, clock, stop.clone()).await?;
+    let shown = metrics.map(|metrics| show(&started, metrics, clock, stop.clone()));
     announce(&addresses, &people, if cli.in_memory { None } else { Some(&cli.data) }, clock);
     serve_all(&started, [idp, app, api], &addresses, stop).await?;
     if let Some(shown) = shown {

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portcullis");
+use crate::PROGRAM;
 
 /// It runs until it is dropped; ended by its id.
 pub(crate) struct Running(pub(crate) Child);

@@ -1,16 +1,13 @@
 //! `portcullis why` against a running program: the control socket, the record in words, and what it says when there is none.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
-mod program;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use program::{PROGRAM, Running};
+use crate::PROGRAM;
+use crate::alone::Running;
 
 /// A server that people asked something.
 struct Asked {

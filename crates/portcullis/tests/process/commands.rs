@@ -1,15 +1,12 @@
 //! The program as a process: what it says and how it ends when something is wrong.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it fails")]
-
-mod program;
-
 use std::io::Read as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use program::{PROGRAM, Running};
+use crate::PROGRAM;
+use crate::alone::Running;
 
 struct Ended {
     code: Option<i32>,
@@ -57,6 +54,26 @@ fn a_port_in_use_is_one_line() {
         4,
         &["is in use", &taken.local_addr().unwrap().port().to_string()],
     );
+    refuses(&["idp", "--listen", "127.0.0.1:0", "--metrics", &address, "--in-memory"], 4, &["is in use"]);
+}
+
+#[test]
+fn every_listener_is_had_before_the_data_folder_is_touched() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (file, data) = (folder.path().join("portcullis.toml"), folder.path().join("data"));
+    let own = "127.0.0.1:0".parse().unwrap();
+    for which in 0..4 {
+        let [main, admin, health, metrics] = std::array::from_fn(|at| if at == which { address } else { own });
+        let text = format!(
+            "[server]\nlisten = \"{main}\"\npublic_url = \"http://localhost\"\nhealth_listen = \"{health}\"\n\
+             [storage]\ndata = {data:?}\n[admin]\nlisten = \"{admin}\"\n[metrics]\nlisten = \"{metrics}\"\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        refuses(&["serve", "--config", file.to_str().unwrap()], 4, &["is in use", &address.port().to_string()]);
+        assert!(!data.exists(), "listener {which}");
+    }
 }
 
 #[test]
