@@ -9,6 +9,7 @@ use crate::key::RealmKey;
 use crate::realm::Realm;
 use crate::role::Roles;
 use crate::scope::ClientScope;
+use crate::user::profile::UserProfile;
 
 /// A realm with everything but its users and sessions. Shared and never changed; a change of the realm makes a new one.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct RealmRecords {
     pub groups: Groups,
     /// Its keys, any status.
     pub keys: Vec<RealmKey>,
+    /// What its users' profiles must look like.
+    pub profile: UserProfile,
     clients: HashMap<String, Client>,
     client_names: HashMap<ClientUuid, String>,
 }
@@ -40,6 +43,7 @@ impl RealmRecords {
     ) -> Self {
         let client_names = clients.iter().map(|c| (c.id.clone(), c.client_id.clone())).collect();
         Self {
+            profile: UserProfile::of(&realm),
             realm,
             scopes: scopes.into_iter().map(|s| (s.id.clone(), s)).collect(),
             roles,

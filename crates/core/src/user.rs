@@ -14,6 +14,12 @@ use crate::ids::{ClientUuid, CredentialId, GroupId, RoleId, UserId};
 use crate::secret::Secret;
 use crate::time::Now;
 
+/// The one spelling under which user names and e-mails are stored and compared (Keycloak: lower case).
+#[must_use]
+pub fn canonical(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
 /// A stored user.
 #[derive(Clone, Debug)]
 pub struct User {

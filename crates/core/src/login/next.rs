@@ -11,6 +11,7 @@ use crate::realm::Profile;
 use crate::records::RealmRecords;
 use crate::session::UserSession;
 use crate::user::User;
+use crate::user::profile::own::OwnProfile;
 
 use super::consent;
 use super::flow::{Proof, Stage};
@@ -86,7 +87,8 @@ fn interactive(stage: &Stage, at: &Situation<'_>) -> Step {
     if proof.fresh && !level::asked(at.records, at.client, at.request).is_met_by(reached) {
         return Step::Refuse(Reason::UnmetAuthenticationRequirements);
     }
-    if let Some(action) = required_action::first(&at.records.realm.settings, user) {
+    let own = OwnProfile::new(at.records, at.client, &at.request.scope);
+    if let Some(action) = required_action::first(&own, user) {
         return Step::Action(action);
     }
     // RFC 8628 §5.4: a device is never approved without a question, whatever was allowed before.

@@ -10,10 +10,10 @@ use super::json;
 use super::members;
 use super::reader::Obj;
 use super::refusal::{Reason, Refusal};
-use super::users::{ATTRIBUTE_CHARS_MAX, ATTRIBUTE_VALUES_MAX, COLUMN_MAX, canonical};
-use crate::realm::{Profile, Realm};
-use crate::user::profile::{Fault, ROOT, UserProfile};
-use crate::user::{User, name};
+use super::users::COLUMN_MAX;
+use crate::realm::Realm;
+use crate::user::profile::{self, Fault, ROOT, UserProfile, Who};
+use crate::user::{User, canonical};
 
 /// Required actions that an update may set and clear; others are not looked at (Keycloak 26.4 drops unknown ones).
 const ACTIONS: [&str; 14] = [
@@ -73,7 +73,7 @@ pub fn user_edited(current: &User, realm: &Realm, bytes: &[u8]) -> Result<User, 
     if obj.objects("credentials")?.is_some_and(|list| !list.is_empty()) {
         return Err(EditRefusal::Credentials);
     }
-    let faults = profile(current, realm, &mut obj, &mut user)?;
+    let faults = profiled(current, realm, &mut obj, &mut user)?;
     if faults.is_empty() { Ok(user) } else { Err(EditRefusal::Profile(faults)) }
 }
 
@@ -115,13 +115,13 @@ impl Root {
     }
 }
 
-fn profile(current: &User, realm: &Realm, obj: &mut Obj, user: &mut User) -> Result<Vec<Fault>, EditRefusal> {
+fn profiled(current: &User, realm: &Realm, obj: &mut Obj, user: &mut User) -> Result<Vec<Fault>, EditRefusal> {
     let rules = UserProfile::of(realm);
     let root = Root::of(obj)?;
     let mut faults = Vec::new();
     let mut judged = |name: &str, text: &str, before: &str| {
         if text != before {
-            rules.judge(name, &[text.to_owned()], &mut faults);
+            rules.judge(Who::Admin, name, &[text.to_owned()], &mut faults);
         }
     };
     if let Some(text) = root.text("email").map(|text| canonical(&text)) {
@@ -141,16 +141,7 @@ fn profile(current: &User, realm: &Realm, obj: &mut Obj, user: &mut User) -> Res
         user.settings.attributes = attributes(&current.settings.attributes, new, &rules, &mut faults);
     }
     limits(obj, user)?;
-    if realm.profile() == Profile::Strict {
-        // EN-15: a name that can be mistaken for another.
-        if user.username != current.username && name::check(&user.username).is_err() {
-            faults.push(Fault::of("username", "error-username-invalid-character", &[]));
-        }
-        let mail = user.email.as_deref().filter(|mail| Some(*mail) != current.email.as_deref());
-        if let Some(mail) = mail.filter(|mail| name::check(mail).is_err()) {
-            faults.push(Fault::of("email", "error-invalid-email", &[mail.into()]));
-        }
-    }
+    profile::misleading(realm, current, user, &mut faults);
     Ok(faults)
 }
 
@@ -163,7 +154,7 @@ fn username(realm: &Realm, root: &Root, rules: &UserProfile, user: &mut User, fa
     if !realm.settings.edit_username_allowed {
         return faults.push(Fault::of("username", "error-user-attribute-read-only", &[]));
     }
-    rules.judge("username", std::slice::from_ref(&name), faults);
+    rules.judge(Who::Admin, "username", std::slice::from_ref(&name), faults);
     user.username = name;
 }
 
@@ -179,7 +170,7 @@ fn attributes(
         rules.takes(name) && !values.is_empty()
     });
     for (name, values) in new.iter().filter(|(name, values)| before.get(*name) != Some(*values)) {
-        rules.judge(name, values, faults);
+        rules.judge(Who::Admin, name, values, faults);
     }
     for (name, values) in before.iter().filter(|(name, _)| !rules.takes(name)) {
         new.insert(name.clone(), values.clone());
@@ -195,10 +186,7 @@ fn limits(obj: &Obj, user: &User) -> Result<(), Refusal> {
             return Err(obj.refuse(member, Reason::NotAllowed(cause)));
         }
     }
-    let attributes = &user.settings.attributes;
-    let values: usize = attributes.values().map(|v| v.len().max(1)).sum();
-    let chars: usize = attributes.values().flatten().map(String::len).sum();
-    if values > ATTRIBUTE_VALUES_MAX || chars > ATTRIBUTE_CHARS_MAX {
+    if profile::too_many(&user.settings.attributes) {
         return Err(obj.refuse("attributes", Reason::TooMany("attribute values")));
     }
     Ok(())

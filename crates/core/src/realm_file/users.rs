@@ -7,11 +7,9 @@ use super::members;
 use super::reader::Obj;
 use super::refusal::{Reason, Refusal};
 use super::roles::{ClientRoleNames, client_roles};
-use crate::user::UserSettings;
+use crate::user::profile::too_many;
+use crate::user::{UserSettings, canonical};
 
-/// Most values and most characters of one user's attributes together.
-pub(super) const ATTRIBUTE_VALUES_MAX: usize = 900;
-pub(super) const ATTRIBUTE_CHARS_MAX: usize = 1024 * 1024;
 pub(super) const COLUMN_MAX: usize = 255;
 
 /// One user of the file.
@@ -115,10 +113,7 @@ impl FileUser {
     }
 
     fn limits(&self, obj: &Obj) -> Result<(), Refusal> {
-        let attributes = &self.settings.attributes;
-        let values: usize = attributes.values().map(|v| v.len().max(1)).sum();
-        let chars: usize = attributes.values().flatten().map(String::len).sum();
-        if values > ATTRIBUTE_VALUES_MAX || chars > ATTRIBUTE_CHARS_MAX {
+        if too_many(&self.settings.attributes) {
             return Err(obj.refuse("attributes", Reason::TooMany("attribute values")));
         }
         Ok(())
@@ -131,9 +126,4 @@ impl FileUser {
             self.settings.required_actions.push(alias.to_owned());
         }
     }
-}
-
-/// The one spelling under which user names and e-mails are stored and compared (Keycloak: lower case).
-pub(super) fn canonical(text: &str) -> String {
-    text.trim().to_lowercase()
 }

@@ -1,21 +1,27 @@
 //! A realm's user profile: which attributes a user has, who sees and edits them, and what they must look like
-//! (Keycloak 26.4's declarative user profile, as an administrator meets it).
+//! (Keycloak 26.4's declarative user profile).
 //!
-//! **Owns** the reading of the configuration, `userProfileMetadata`, what an administrator sees of a user's attributes, and the
-//! faults of new values. **Does not own** the pages of a user's own profile, the reading of a document (`realm_file`).
-//!
-//! Validators acted on: `length`, `email`, `options`, `integer`, `multivalued`, `username-prohibited-characters`,
-//! `person-name-prohibited-characters`. The others are told in the metadata and not enforced.
+//! **Owns** the reading of the configuration, `userProfileMetadata`, what an administrator sees of a user's attributes, the
+//! faults of new values whoever writes them, and a user's own page ([`own`]). **Does not own** the page's text (idp), the
+//! reading of a document (`realm_file`).
+//! **Flow** [`UserProfile::of`] a realm -> [`UserProfile::judge`] each value that an administrator or the user writes -> faults.
+
+pub mod own;
+mod validators;
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::realm::Realm;
+use crate::realm::{Profile, Realm};
+use crate::user::{User, name};
 
 const COMPONENT: &str = "org.keycloak.userprofile.UserProfileProvider";
 const CONFIG: &str = "kc.user.profile.config";
+/// Most values and most characters of one user's attributes together.
+pub(crate) const VALUES_MAX: usize = 900;
+pub(crate) const CHARS_MAX: usize = 1024 * 1024;
 /// Attributes that are members of the user itself.
 pub const ROOT: [&str; 4] = ["username", "email", "firstName", "lastName"];
 
@@ -74,21 +80,65 @@ struct Attribute {
     group: Option<String>,
     #[serde(default)]
     multivalued: bool,
+    #[serde(default)]
+    selector: Selector,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Selector {
+    scopes: Vec<String>,
+}
+
+/// Who reads or writes a user's profile.
+#[derive(Clone, Copy, Debug)]
+pub enum Who<'a> {
+    /// An administrator.
+    Admin,
+    /// The user, in a login that put these client scopes in force.
+    User(&'a [&'a str]),
+}
+
+impl Who<'_> {
+    fn role(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::User(_) => "user",
+        }
+    }
+
+    /// Whether one of the scopes is in force. For administrators none is.
+    fn asks(self, scopes: &[String]) -> bool {
+        match self {
+            Self::Admin => false,
+            Self::User(active) => scopes.iter().any(|scope| active.contains(&scope.as_str())),
+        }
+    }
 }
 
 impl Attribute {
-    fn admin_edits(&self) -> bool {
-        self.permissions.edit.iter().any(|who| who == "admin")
+    fn edited_by(&self, who: Who<'_>) -> bool {
+        self.permissions.edit.iter().any(|role| role == who.role())
     }
 
-    fn admin_sees(&self) -> bool {
-        self.admin_edits() || self.permissions.view.iter().any(|who| who == "admin")
+    fn seen_by(&self, who: Who<'_>) -> bool {
+        self.edited_by(who) || self.permissions.view.iter().any(|role| role == who.role())
     }
 
-    fn required_of_admin(&self) -> bool {
-        let listed = |r: &Required| r.roles.iter().any(|who| who == "admin");
-        self.name == "username"
-            || self.required.as_ref().is_some_and(|r| listed(r) || (r.roles.is_empty() && r.scopes.is_empty()))
+    fn required_of(&self, who: Who<'_>) -> bool {
+        let by_rule = |r: &Required| {
+            let always = r.roles.is_empty() && r.scopes.is_empty();
+            always || r.roles.iter().any(|role| role == who.role()) || who.asks(&r.scopes)
+        };
+        self.name == "username" || self.required.as_ref().is_some_and(by_rule)
+    }
+
+    /// Whether the attribute is part of the profile in this login.
+    fn is_selected(&self, who: Who<'_>) -> bool {
+        match who {
+            Who::Admin => true,
+            Who::User(_) => self.selector.scopes.is_empty() || who.asks(&self.selector.scopes),
+        }
     }
 }
 
@@ -125,13 +175,20 @@ impl Fault {
 }
 
 impl UserProfile {
-    /// The profile of a realm: its component's, else a fresh realm's. One that cannot be read counts as absent.
+    /// The profile of a realm: its component's, else a fresh realm's. One that cannot be read counts as absent. Administrators in
+    /// `master` need neither names nor e-mail, unless its own profile says so (Keycloak 26.4 makes it like that).
     #[must_use]
     pub fn of(realm: &Realm) -> Self {
         let components = realm.settings.other.get("components").and_then(|c| c.get(COMPONENT));
         let text = components.and_then(|list| list.get(0)?.get("config")?.get(CONFIG)?.get(0)?.as_str());
-        let read = text.and_then(|text| serde_json::from_str(text).ok());
-        read.or_else(|| serde_json::from_str(DEFAULT).ok()).unwrap_or_default()
+        if let Some(own) = text.and_then(|text| serde_json::from_str(text).ok()) {
+            return own;
+        }
+        let mut fresh: Self = serde_json::from_str(DEFAULT).unwrap_or_default();
+        if realm.name == "master" {
+            fresh.attributes.iter_mut().for_each(|attribute| attribute.required = None);
+        }
+        fresh
     }
 
     fn named(&self, name: &str) -> Option<&Attribute> {
@@ -148,19 +205,19 @@ impl UserProfile {
                 out.insert("displayName".to_owned(), json!(text));
             }
             let fixed = of.name == "username" && !realm.settings.edit_username_allowed;
-            out.insert("required".to_owned(), json!(of.required_of_admin()));
-            out.insert("readOnly".to_owned(), json!(fixed || !of.admin_edits()));
+            out.insert("required".to_owned(), json!(of.required_of(Who::Admin)));
+            out.insert("readOnly".to_owned(), json!(fixed || !of.edited_by(Who::Admin)));
             if let Some(annotations) = &of.annotations {
                 out.insert("annotations".to_owned(), json!(annotations));
             }
-            out.insert("validators".to_owned(), json!(validators(of)));
+            out.insert("validators".to_owned(), json!(validators::told(of)));
             if let Some(group) = &of.group {
                 out.insert("group".to_owned(), json!(group));
             }
             out.insert("multivalued".to_owned(), json!(of.multivalued));
             Value::Object(out)
         };
-        let attributes: Vec<Value> = self.attributes.iter().filter(|a| a.admin_sees()).map(attribute).collect();
+        let attributes: Vec<Value> = self.attributes.iter().filter(|a| a.seen_by(Who::Admin)).map(attribute).collect();
         json!({ "attributes": attributes, "groups": self.groups })
     }
 
@@ -168,7 +225,7 @@ impl UserProfile {
     #[must_use]
     pub fn seen(&self, attributes: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
         let unmanaged = self.unmanaged_attribute_policy != Unmanaged::Disabled;
-        let seen = |name: &String| self.named(name).map_or(unmanaged, Attribute::admin_sees);
+        let seen = |name: &String| self.named(name).map_or(unmanaged, |attribute| attribute.seen_by(Who::Admin));
         attributes.iter().filter(|(name, _)| seen(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
     }
 
@@ -176,109 +233,39 @@ impl UserProfile {
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
         let unmanaged = matches!(self.unmanaged_attribute_policy, Unmanaged::Enabled | Unmanaged::AdminEdit);
-        self.named(name).map_or(unmanaged, Attribute::admin_edits)
+        self.named(name).map_or(unmanaged, |attribute| attribute.edited_by(Who::Admin))
     }
 
-    /// What is wrong with new values of an attribute that an administrator writes.
-    pub fn judge(&self, name: &str, values: &[String], faults: &mut Vec<Fault>) {
+    /// What is wrong with values of an attribute that somebody writes.
+    pub fn judge(&self, who: Who<'_>, name: &str, values: &[String], faults: &mut Vec<Fault>) {
         let Some(attribute) = self.named(name) else { return };
         let told = values.iter().any(|value| !value.trim().is_empty());
-        if !told && attribute.required_of_admin() {
+        if !told && attribute.required_of(who) {
             return faults.push(Fault::of(name, "error-user-attribute-required", &[]));
         }
-        if !attribute.multivalued && values.len() > 1 {
-            return faults.push(Fault::of(name, "error-invalid-multivalued-size", &[json!(0), json!(1)]));
-        }
-        for (validator, config) in &attribute.validations {
-            if validator == "multivalued" {
-                faults.extend(size(name, values.len(), config));
-            }
-            let given = values.iter().filter(|value| !value.trim().is_empty());
-            faults.extend(given.filter_map(|value| fault(name, value, validator, config)).take(1));
-        }
+        validators::faults(attribute, values, faults);
     }
 }
 
-/// The validators as told: empty values pass each of them, single values are one at most.
-fn validators(of: &Attribute) -> Map<String, Value> {
-    let mut out = Map::new();
-    for (name, config) in &of.validations {
-        let mut config = config.as_object().cloned().unwrap_or_default();
-        config.insert("ignore.empty.value".to_owned(), json!(true));
-        out.insert(name.clone(), Value::Object(config));
+/// Whether a user's attributes are more than one user may have.
+pub(crate) fn too_many(attributes: &BTreeMap<String, Vec<String>>) -> bool {
+    let values: usize = attributes.values().map(|v| v.len().max(1)).sum();
+    let chars: usize = attributes.values().flatten().map(String::len).sum();
+    values > VALUES_MAX || chars > CHARS_MAX
+}
+
+/// EN-15: in a strict realm a new name or e-mail must not be mistaken for another.
+pub(crate) fn misleading(realm: &Realm, before: &User, after: &User, faults: &mut Vec<Fault>) {
+    if realm.profile() != Profile::Strict {
+        return;
     }
-    if !of.multivalued {
-        out.insert("multivalued".to_owned(), json!({ "max": "1" }));
+    if after.username != before.username && name::check(&after.username).is_err() {
+        faults.push(Fault::of("username", "error-username-invalid-character", &[]));
     }
-    out
-}
-
-fn number(config: &Value, name: &str) -> Option<i64> {
-    let value = config.get(name)?;
-    value.as_i64().or_else(|| value.as_str()?.parse().ok())
-}
-
-fn size(name: &str, len: usize, config: &Value) -> Option<Fault> {
-    let (min, max) = (number(config, "min").unwrap_or(0), number(config, "max").unwrap_or(i64::MAX));
-    let len = i64::try_from(len).unwrap_or(i64::MAX);
-    (len < min || len > max).then(|| Fault::of(name, "error-invalid-multivalued-size", &[json!(min), json!(max)]))
-}
-
-fn fault(name: &str, value: &str, validator: &str, config: &Value) -> Option<Fault> {
-    match validator {
-        "length" => length(name, value, config),
-        "email" => (!is_email(value)).then(|| Fault::of(name, "error-invalid-email", &[json!(value)])),
-        "integer" => integer(name, value, config),
-        "options" => {
-            let listed = config.get("options").and_then(Value::as_array)?;
-            let known = listed.iter().any(|option| option.as_str() == Some(value));
-            (!known).then(|| Fault::of(name, "error-invalid-value", &[json!(value)]))
-        }
-        "username-prohibited-characters" => {
-            let bad = |c: char| c.is_whitespace() || c.is_control() || "<>&\"'$%!#?§,;:*~/\\|^=[]{}()`".contains(c);
-            value.contains(bad).then(|| Fault::of(name, "error-username-invalid-character", &[]))
-        }
-        "person-name-prohibited-characters" => {
-            let bad = |c: char| c.is_control() || "<>&\"$%!#?§;*~/\\|^=[]{}()".contains(c);
-            value.contains(bad).then(|| Fault::of(name, "error-person-name-invalid-character", &[]))
-        }
-        _ => None,
+    let mail = after.email.as_deref().filter(|mail| Some(*mail) != before.email.as_deref());
+    if let Some(mail) = mail.filter(|mail| name::check(mail).is_err()) {
+        faults.push(Fault::of("email", "error-invalid-email", &[mail.into()]));
     }
-}
-
-fn length(name: &str, value: &str, config: &Value) -> Option<Fault> {
-    let len = i64::try_from(value.trim().chars().count()).unwrap_or(i64::MAX);
-    let (min, max) = (number(config, "min"), number(config, "max"));
-    let inside = min.is_none_or(|min| len >= min) && max.is_none_or(|max| len <= max);
-    let message = match (min, max) {
-        (Some(_), None) => "error-invalid-length-too-short",
-        (None, Some(_)) => "error-invalid-length-too-long",
-        (Some(_), Some(_)) | (None, None) => "error-invalid-length",
-    };
-    (!inside).then(|| Fault::of(name, message, &[json!(min), json!(max)]))
-}
-
-fn integer(name: &str, value: &str, config: &Value) -> Option<Fault> {
-    let (min, max) = (number(config, "min"), number(config, "max"));
-    match value.parse::<i64>() {
-        Err(_) => Some(Fault::of(name, "error-invalid-number", &[json!(value)])),
-        Ok(n) if min.is_some_and(|min| n < min) || max.is_some_and(|max| n > max) => {
-            Some(Fault::of(name, "error-number-out-of-range", &[json!(min), json!(max)]))
-        }
-        Ok(_) => None,
-    }
-}
-
-/// One `@`, a local part of at most 64 characters, a domain of labels; nothing blank (Keycloak's check in short).
-fn is_email(text: &str) -> bool {
-    let Some((local, domain)) = text.split_once('@') else { return false };
-    let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@<>()[]\\,;:\"".contains(c);
-    let label = |l: &str| !l.is_empty() && l.len() <= 63 && l.chars().all(|c| plain(c) && c != '/' && c != '_');
-    !local.is_empty()
-        && local.len() <= 64
-        && local.chars().all(plain)
-        && local.split('.').all(|atom| !atom.is_empty())
-        && domain.split('.').all(label)
 }
 
 #[cfg(test)]
@@ -327,7 +314,7 @@ mod tests {
         for (profile, name, values, want) in table {
             let mut faults = Vec::new();
             let values: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
-            profile.judge(name, &values, &mut faults);
+            profile.judge(Who::Admin, name, &values, &mut faults);
             let got = faults.first().map(|fault| (fault.message, json!(fault.params)));
             assert_eq!(got, want, "{name} {values:?}");
             assert!(faults.len() <= 1, "{name} {values:?}");

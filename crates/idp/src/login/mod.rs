@@ -25,6 +25,7 @@ mod spray;
 mod sso;
 mod start;
 mod steps;
+mod update_profile;
 mod visit;
 
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use crate::authorize;
 use crate::pages::security::{self, Policy};
 use crate::pages::{
     Advice, Alert, ConfigureTotpPage, Developer, ErrorPage, InfoPage, KnownUser, LoginPage, OtpDevice, OtpPage, Page,
-    Text, UpdatePasswordPage, UsernameLabel,
+    Text, UpdatePasswordPage, UpdateProfilePage, UsernameLabel,
 };
 use crate::respond::html::Surroundings;
 use crate::respond::{self, cookies};
@@ -111,7 +111,7 @@ pub(super) fn one_time_code(
     refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, say.halt)
 }
 
-fn notice(notice: Notice) -> Alert {
+pub(super) fn notice(notice: Notice) -> Alert {
     Alert::error(Text::key(match notice {
         Notice::ActionExpired => "expiredActionMessage",
         Notice::LoginTimeout => "loginTimeout",
@@ -179,6 +179,20 @@ pub(super) fn update_password(
     }
     page.username = login.attempted.clone();
     (page.new_error, page.confirm_error) = (wrong.new, wrong.confirm);
+    refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, halt)
+}
+
+/// The page for names, e-mail and what else the realm asks; `halt` where an answer to it was refused.
+pub(super) fn update_profile(
+    cx: &Cx<'_>,
+    flow: &Flow,
+    login: &LoginTab,
+    (code, halt): (&Secret, Option<Halt>),
+    filled: UpdateProfilePage,
+) -> Response {
+    let point = Point { session_code: Some(code.expose()), execution: Some(&login.execution) };
+    let action = address::of(cx, "required-action", point, &flow.tab.id, login);
+    let page = UpdateProfilePage { action, ..filled };
     refusing(around(cx, Some(login)).page(StatusCode::OK, &page), login, halt)
 }
 

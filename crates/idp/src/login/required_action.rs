@@ -18,7 +18,7 @@ use crate::state::{App, Unavailable};
 use super::flows::{self, Flow};
 use super::new_password::{self, Outcome};
 use super::page::{self, PasswordErrors, Say};
-use super::{Cx, Visit, configure_totp, consent, device, steps};
+use super::{Cx, Visit, configure_totp, consent, device, steps, update_profile};
 
 /// The endpoint.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
@@ -59,7 +59,21 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         (RequiredAction::ConfigureTotp, Some(code)) if posted && flow.tab.code_matches(code) => {
             configure_totp::submit(cx, flow, login, &user, &visit.form).await
         }
-        (RequiredAction::UpdatePassword | RequiredAction::ConfigureTotp, _) => steps::expired(cx, flow).await,
+        (action @ (RequiredAction::UpdateProfile | RequiredAction::VerifyProfile), None) if !posted => {
+            update_profile::show(cx, flow, &action, &user).await
+        }
+        (action @ (RequiredAction::UpdateProfile | RequiredAction::VerifyProfile), Some(code))
+            if posted && flow.tab.code_matches(code) =>
+        {
+            update_profile::submit(cx, flow, login, (&action, &user), &visit.form).await
+        }
+        (
+            RequiredAction::UpdatePassword
+            | RequiredAction::ConfigureTotp
+            | RequiredAction::UpdateProfile
+            | RequiredAction::VerifyProfile,
+            _,
+        ) => steps::expired(cx, flow).await,
     }
 }
 

@@ -13,6 +13,8 @@ pub struct ProfileField {
     pub label: Text,
     /// What stands in it.
     pub value: String,
+    /// Further values of an attribute that takes several, an empty one at the end to add another.
+    pub more: Vec<String>,
     /// A token of HTML's `autocomplete`, e.g. `email`; empty = none.
     pub complete: &'static str,
     /// Whether it must be filled.
@@ -33,8 +35,8 @@ impl ProfileField {
             "lastName" => "family-name",
             _ => "",
         };
-        let (value, error) = (String::new(), None);
-        Self { name: name.to_owned(), label, value, complete, required, read_only: false, error }
+        let (value, more, error) = (String::new(), Vec::new(), None);
+        Self { name: name.to_owned(), label, value, more, complete, required, read_only: false, error }
     }
 
     fn sample(name: &str, value: &str) -> Self {
@@ -124,6 +126,11 @@ impl UpdateProfilePage {
             ProfileField::sample("email", "erin@example.test"),
             ProfileField::sample("firstName", "Erin"),
             ProfileField { error: missing, ..ProfileField::sample("lastName", "") },
+            ProfileField {
+                value: "+49 30 1234".to_owned(),
+                more: vec!["+49 30 1235".to_owned(), String::new()],
+                ..ProfileField::new("phone", Text::plain("Telephone"), false)
+            },
             ProfileField {
                 required: false,
                 read_only: true,

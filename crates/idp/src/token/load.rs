@@ -17,6 +17,7 @@ use portcullis_core::plan::Gate;
 use portcullis_core::secret::Secret;
 use portcullis_core::session::{ClientSession, UserSession};
 use portcullis_core::user::User;
+use portcullis_core::user::profile::own::OwnProfile;
 use portcullis_jose::{Algorithm, Limits, jws};
 use portcullis_store::{ApplyError, Key, Kind};
 
@@ -262,7 +263,8 @@ impl Call<'_> {
         let user = user.ok_or(Reason::InvalidUserCredentials)?;
         progress.accepted = Some(user.id.clone());
         let realm = &view.records.realm;
-        let owes = required_action::first(&realm.settings, &user).is_some() || password::lacks_profile(realm, &user);
+        let own = OwnProfile::new(&view.records, opened.client.client(), asked.scope);
+        let owes = required_action::first(&own, &user).is_some();
         let settled = self.settle(view, password::decide(cx, &opened.client, asked, &user, owes)).await;
         if matches!(settled, Ok(Some(_))) {
             self.app.watch.figures.of(Some(&realm.name)).entered(Entry::PasswordGrant);

@@ -60,6 +60,7 @@ halts! {
     AddressRests => Credentials ["guessing over many accounts", "an address with few wrong passwords", "one with too many in ten minutes", "Wait; the realm's LOGIN_ERROR events say who tried what from there."];
     WrongOneTimeCode => Credentials ["one-time code", "the current, unused code of the account's device", "another one, or none", "Look at the clocks of server and device; the password grant sends the code as otp."];
     AccountOff => Account ["account enabled", "an enabled account", "one that is switched off", "Enable the user."];
+    Profile => Account ["profile", "values that the realm's user profile takes, and a name and e-mail that nobody else has", "others", "The page says at each field what is wrong."];
     NewPassword => Credentials ["new password", "a password that the realm's policy takes, twice the same", "another one", "The page says which rule it broke."];
 
     // --- device codes

@@ -20,6 +20,7 @@ mod load;
 mod odd_states;
 mod pages;
 mod passwords;
+mod profiles;
 mod second_factor;
 mod sessions;
 mod spray;

@@ -45,8 +45,14 @@ const ASKS: [&[Change<'_>]; 8] = [
     &[("acr_values", Some("2")), ("prompt", Some("login"))],
     &[("response_mode", Some("form_post"))],
 ];
-const EXECUTIONS: [Option<&str>; 5] =
-    [None, Some(""), Some("UPDATE_PASSWORD"), Some("OAUTH_GRANT"), Some("00000000-0000-0000-0000-000000000000")];
+const EXECUTIONS: [Option<&str>; 6] = [
+    None,
+    Some(""),
+    Some("UPDATE_PASSWORD"),
+    Some("VERIFY_PROFILE"),
+    Some("OAUTH_GRANT"),
+    Some("00000000-0000-0000-0000-000000000000"),
+];
 const ACTIONS: [&str; 6] = ["authenticate", "required-action", "consent", "restart", "reset-credentials", "detached"];
 const COOKIES: [&str; 5] =
     ["KEYCLOAK_IDENTITY", "AUTH_SESSION_ID", "KC_RESTART", "KEYCLOAK_SESSION", "PORTCULLIS_DEVICE"];
@@ -101,7 +107,13 @@ impl Walk<'_> {
             3..=5 => {
                 let Some(target) = self.bent()? else { return Ok(()) };
                 let password = if self.dice.roll(3) == 0 { "wrong".to_owned() } else { format!("{name}-password") };
-                let fields = [("username", name), ("password", &password), ("accept", "Yes"), ("otp", "123456")];
+                let fields = [
+                    ("username", name),
+                    ("password", &password),
+                    ("accept", "Yes"),
+                    ("otp", "123456"),
+                    ("lastName", "Walker"),
+                ];
                 self.told.push(target.clone());
                 let answer = self.browser.rp.send(Exchange::form(&target, &fields)).await?;
                 self.follow(answer).await
@@ -123,8 +135,9 @@ impl Walk<'_> {
                     Ok(user) => user.id,
                     Err(_) => return Ok(()),
                 };
-                match self.dice.roll(3) {
+                match self.dice.roll(4) {
                     0 => self.stage.change_user(name, |user| user.enabled = !user.enabled).await,
+                    3 => self.stage.change_user(name, |user| user.settings.last_name = None).await,
                     1 => {
                         let owed = || "UPDATE_PASSWORD".to_owned();
                         self.stage.change_user(name, |user| user.settings.required_actions.push(owed())).await

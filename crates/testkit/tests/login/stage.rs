@@ -308,6 +308,8 @@ pub(crate) enum Outcome {
     LoginPage,
     /// The page for a new password.
     UpdatePassword,
+    /// The page for names, e-mail and the like.
+    Profile,
     /// The page for a one-time code.
     OneTimeCode,
     /// The page that asks whether a client may.
@@ -341,6 +343,7 @@ pub(crate) fn outcome(answer: &Answer) -> Outcome {
     match answer.status {
         200 if page.form("kc-form-login").is_some() => Outcome::LoginPage,
         200 if page.form("kc-passwd-update-form").is_some() => Outcome::UpdatePassword,
+        200 if page.form("kc-update-profile-form").is_some() => Outcome::Profile,
         200 if page.form("kc-otp-login-form").is_some() => Outcome::OneTimeCode,
         200 if action(answer).is_ok_and(|to| to.contains("/login-actions/consent?")) => Outcome::Consent,
         400.. if html && page.forms.is_empty() => Outcome::ErrorPage(answer.status),

@@ -10,7 +10,6 @@ use crate::oauth::params::Params;
 use crate::oauth::scope;
 use crate::oauth::token::{self, Context, Decision, GrantType};
 use crate::plan::{Lane, Plan, Write};
-use crate::realm::Realm;
 use crate::session::{Grant, UserSession};
 use crate::user::User;
 
@@ -91,13 +90,4 @@ fn give<'a>(
     let to = token::Recipient { client, user, session, grant, client_started: now };
     let issue = token::issue(cx, GrantType::Password, to, (scopes, &all), family)?;
     Ok(Decision { plan: Plan::new(Lane::Login, writes), answer: Ok(issue) })
-}
-
-/// Whether a direct grant fails for want of names or e-mail: they are required of users where the realm has `VERIFY_PROFILE`
-/// switched on (Keycloak 26.4's default user profile), but not of the administrators in `master`.
-#[must_use]
-pub fn lacks_profile(realm: &Realm, user: &User) -> bool {
-    let asked = realm.settings.required_actions.iter().any(|action| action.alias == "VERIFY_PROFILE" && action.enabled);
-    let names = [user.email.as_deref(), user.settings.first_name.as_deref(), user.settings.last_name.as_deref()];
-    asked && realm.name != "master" && names.iter().any(|name| name.is_none_or(|n| n.trim().is_empty()))
 }

@@ -22,7 +22,6 @@ use crate::oauth::params::Params;
 use crate::oauth::token::{Context, Decision};
 use crate::pending::Consent;
 use crate::plan::{LineageMove, Write};
-use crate::realm::Realm;
 use crate::records::RealmRecords;
 use crate::session::{ClientSession, Lineage, UserSession};
 use crate::time::Now;

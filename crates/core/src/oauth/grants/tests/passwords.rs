@@ -36,20 +36,6 @@ fn a_direct_grant_makes_a_session_of_its_own() {
 }
 
 #[test]
-fn names_are_needed_where_the_realm_verifies_profiles() {
-    let on = json!({ "requiredActions": [{ "alias": "VERIFY_PROFILE", "enabled": true }] });
-    let off = json!({ "requiredActions": [{ "alias": "VERIFY_PROFILE", "enabled": false }] });
-    let (named, nameless) = (fixture::user(), User { email: None, ..fixture::user() });
-    for (settings, user, expected) in
-        [(&on, &named, false), (&on, &nameless, true), (&off, &nameless, false), (&json!({}), &nameless, false)]
-    {
-        assert_eq!(password::lacks_profile(&fixture::realm(settings.clone()), user), expected, "{settings}");
-    }
-    let master = Realm { name: "master".to_owned(), ..fixture::realm(on) };
-    assert!(!password::lacks_profile(&master, &nameless));
-}
-
-#[test]
 fn a_client_may_go_without_refresh_tokens() {
     let world = World::new(json!({}));
     let mut client: Client = world.records.client("app").unwrap().clone();
