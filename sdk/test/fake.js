@@ -1,7 +1,10 @@
 // A small issuer over real HTTP and a browser without a window.
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, randomUUID, webcrypto } from 'node:crypto';
 import { createServer } from 'node:http';
 import { createLogin } from '../src/index.js';
+
+// Every browser has it; Node 18, which Debian 12 brings, wants to be asked.
+if (!globalThis.crypto) Object.defineProperty(globalThis, 'crypto', { value: webcrypto });
 
 const b64 = (value) => Buffer.from(value).toString('base64url');
 
@@ -79,7 +82,12 @@ export async function issuer(twist = {}) {
     back.searchParams.set('code', code);
     return back;
   };
-  return { realm, base, calls, signIn, twist, endSessions: () => void generation++, close: () => new Promise((closed) => server.close(closed)) };
+  const close = () => {
+    const closed = new Promise((done) => server.close(done));
+    server.closeAllConnections(); // Node 18 waits for idle ones
+    return closed;
+  };
+  return { realm, base, calls, signIn, twist, endSessions: () => void generation++, close };
 }
 
 export function fakeBrowser(href = 'https://app.test/orders?page=2#top') {

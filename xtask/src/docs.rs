@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::cases;
 use crate::shell::{Shell, cargo};
+use crate::{cases, links};
 
 pub(crate) fn run(shell: &Shell, check: bool) -> Result<()> {
     if check {
@@ -41,6 +41,7 @@ pub(crate) fn checked(shell: &Shell) -> Result<()> {
         }
     }
     cases::is_true(&shell.root)?;
+    links::are_true(&shell.root)?;
     if !stale.is_empty() {
         stale.sort();
         bail!("docs/reference: {} not as the code says; run `cargo xtask docs`", stale.join(", "));

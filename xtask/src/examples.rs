@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use crate::shell::{Shell, command};
+use crate::shell::{Missing, Shell, command};
 
 /// Folders with a `package-lock.json`.
 const NPM: [&str; 2] = ["sdk", "crates/testkit/clients"];
@@ -30,7 +30,15 @@ fn npm(shell: &Shell, name: &str) -> Result<()> {
     }
     let mut install = command("npm", &["ci", "--no-audit", "--no-fund"]);
     install.current_dir(&folder);
-    shell.run(&title, install)
+    fetched(shell, &title, "npm", install)
+}
+
+/// Runs what needs the network.
+fn fetched(shell: &Shell, title: &str, by: &str, install: std::process::Command) -> Result<()> {
+    let told = format!(
+        "{title} could not be fetched; what {by} says stands above. Behind a proxy or a mirror {by} needs its own settings; then run this again"
+    );
+    shell.run(title, install).map_err(|_| Missing(told).into())
 }
 
 /// When a file was written; `None`, which is before any time, when it is not there.
@@ -63,7 +71,7 @@ fn python(shell: &Shell) -> Result<()> {
     for list in &lists {
         install.arg("-r").arg(list);
     }
-    shell.run("python packages of the examples", install)?;
+    fetched(shell, "python packages of the examples", "pip", install)?;
     Ok(fs::write(installed, wanted)?)
 }
 

@@ -14,6 +14,7 @@ mod docs;
 mod examples;
 mod install;
 mod keycloak;
+mod links;
 mod shell;
 mod test;
 
