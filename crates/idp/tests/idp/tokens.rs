@@ -1,53 +1,30 @@
 //! The token endpoint and userinfo through the whole face: races, reuse, confusion of kinds.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
-
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
-use portcullis_core::entropy::Entropy;
 use portcullis_core::flow::{CODE_FORMAT, ChallengeMethod, CodeChallenge, IssuedCode};
 use portcullis_core::ids::SessionId;
 use portcullis_core::oauth::grants::authorization_code;
 use portcullis_core::plan::{Lane, Plan, Write};
-use portcullis_core::session::{Grant, UserSession};
-use portcullis_core::time::{Clock, Now};
+use portcullis_core::session::Grant;
+use portcullis_core::time::Clock;
 use portcullis_idp::import::ImportOptions;
 use portcullis_idp::{Deps, Idp, IdpConfig};
-use portcullis_store::{Db, Ephemeral as _, Key, Kind, MemoryEphemeral, ServerKeys};
+use portcullis_store::{Db, Ephemeral as _, Key, Kind, MemoryEphemeral};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-const START: i64 = 1_790_000_000;
+use crate::stage::{Counter, Hand, START, keys, user_session};
+
 const REDIRECT: &str = "http://127.0.0.1:9876/callback";
 // RFC 7636 Appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-struct Hand(AtomicI64);
-
-impl Clock for Hand {
-    fn now(&self) -> Now {
-        Now::from_secs(self.0.load(Ordering::Relaxed))
-    }
-}
-
-#[derive(Default)]
-struct Counter(AtomicU64);
-
-impl Entropy for Counter {
-    fn fill(&self, out: &mut [u8]) {
-        for chunk in out.chunks_mut(8) {
-            let n = self.0.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
-            chunk.copy_from_slice(&n[..chunk.len()]);
-        }
-    }
-}
 
 struct Server {
     router: Router,
@@ -58,7 +35,7 @@ struct Server {
 
 /// A realm with one public client and alice. `more` goes into the realm file.
 async fn server(more: Value) -> Server {
-    let db = Db::in_memory(ServerKeys { current: (1, [7; 32]), previous: None }).unwrap();
+    let db = Db::in_memory(keys()).unwrap();
     let (clock, ephemeral) = (Arc::new(Hand(AtomicI64::new(START))), Arc::new(MemoryEphemeral::new("test")));
     let deps = Deps {
         db: db.clone(),
@@ -125,17 +102,7 @@ impl Server {
         let user = self.db.user_by_username(&realm, "alice").await.unwrap().unwrap();
         let session = SessionId::new(format!("session-{name}"));
         let now = self.clock.0.load(Ordering::Relaxed);
-        let row = UserSession {
-            id: session.clone(),
-            user: user.id.clone(),
-            started: now,
-            auth_time: now,
-            remember_me: false,
-            offline: false,
-            ip_address: "127.0.0.1".to_owned(),
-            last_seen: now,
-            notes: BTreeMap::new(),
-        };
+        let row = user_session(&session, &user.id, now);
         let plan = Plan::new(Lane::Login, vec![Write::CreateUserSession(realm.clone(), row)]);
         self.db.apply(plan).await.unwrap();
         let client = records.client("spa").unwrap().id.clone();
