@@ -7,6 +7,7 @@ use crate::client::Client;
 use crate::entropy::uuid;
 use crate::ids::KeyId;
 use crate::key::{KeyStatus, RealmKey};
+use crate::oauth::error::Reason;
 use crate::oauth::grants::client_credentials;
 use crate::oauth::resource;
 use crate::oauth::scope::ActiveScopes;
@@ -84,6 +85,35 @@ pub(crate) struct FamilyTerms {
     pub(crate) key: KeyId,
 }
 
+impl FamilyTerms {
+    /// The next token of the family.
+    fn stamp(self, scope: &str) -> RefreshStamp {
+        RefreshStamp {
+            id: self.id,
+            issued_at: self.issued_at,
+            expires_at: self.expires_at,
+            scope: scope.to_owned(),
+            reuse_id: Some(self.reuse_id),
+            resources: Vec::new(),
+            key: self.key,
+        }
+    }
+}
+
+/// A refresh token of no family: it is not used up.
+fn alone(cx: &Context<'_>, to: &Recipient<'_>, scope: &str) -> Result<RefreshStamp, Reason> {
+    let (realm, now) = (&cx.records.realm, cx.now.secs());
+    Ok(RefreshStamp {
+        id: uuid(cx.entropy),
+        issued_at: now,
+        expires_at: session_limits::refresh_expires_at(realm, to.client, &to.session, to.client_started, now),
+        scope: scope.to_owned(),
+        reuse_id: None,
+        resources: to.grant.resources.clone(),
+        key: active_hmac(cx.records).ok_or(Reason::Unavailable)?.kid.clone(),
+    })
+}
+
 /// Whether the client gets refresh tokens at all.
 #[must_use]
 pub(crate) fn uses_refresh_tokens(client: &Client) -> bool {
@@ -113,7 +143,7 @@ pub(crate) fn issue<'a>(
     to: Recipient<'a>,
     (scopes, all): (ActiveScopes<'a>, &str),
     family: Option<FamilyTerms>,
-) -> Result<Issue<'a>, crate::oauth::error::Reason> {
+) -> Result<Issue<'a>, Reason> {
     let now = cx.now.secs();
     let (transient, refreshes) = match kind {
         GrantType::ClientCredentials => {
@@ -128,32 +158,10 @@ pub(crate) fn issue<'a>(
         // RFC 6749 §4.2.2: no refresh token by the browser.
         GrantType::Implicit => (false, false),
     };
-    let refresh = match family {
-        _ if !refreshes => None,
-        Some(family) => Some(RefreshStamp {
-            id: family.id,
-            issued_at: family.issued_at,
-            expires_at: family.expires_at,
-            scope: all.to_owned(),
-            reuse_id: Some(family.reuse_id),
-            resources: Vec::new(),
-            key: family.key,
-        }),
-        None => Some(RefreshStamp {
-            id: uuid(cx.entropy),
-            issued_at: now,
-            expires_at: session_limits::refresh_expires_at(
-                &cx.records.realm,
-                to.client,
-                &to.session,
-                to.client_started,
-                now,
-            ),
-            scope: all.to_owned(),
-            reuse_id: None,
-            resources: to.grant.resources.clone(),
-            key: active_hmac(cx.records).ok_or(crate::oauth::error::Reason::Unavailable)?.kid.clone(),
-        }),
+    let refresh = match (refreshes, family) {
+        (false, _) => None,
+        (true, Some(family)) => Some(family.stamp(all)),
+        (true, None) => Some(alone(cx, &to, all)?),
     };
     Ok(Issue {
         records: cx.records,
@@ -275,8 +283,8 @@ impl Issue<'_> {
     }
 }
 
-impl<'a> From<Result<Issue<'a>, crate::oauth::error::Reason>> for Decision<'a> {
-    fn from(answer: Result<Issue<'a>, crate::oauth::error::Reason>) -> Self {
+impl<'a> From<Result<Issue<'a>, Reason>> for Decision<'a> {
+    fn from(answer: Result<Issue<'a>, Reason>) -> Self {
         Self { plan: crate::plan::Plan::none(), answer }
     }
 }
