@@ -101,6 +101,7 @@ pub(crate) fn refuse(cx: &Cx<'_>, refusal: Refusal, params: Option<&Params>) -> 
 
 /// Sends an answer to the client: a redirect, or the page that posts itself (AZ-27: never a 307 or 308).
 pub(crate) fn respond_answer(cx: &Cx<'_>, answer: &AuthorizeAnswer) -> Response {
+    let answer = &AuthorizeAnswer { to: answer.to.reached(&cx.issuer()), ..answer.clone() };
     if answer.mode == ResponseMode::FormPost {
         let fields = answer.params.iter().map(|(name, value)| (*name, value.as_str()));
         return Surroundings::of(cx.app, cx.view, []).form_post(&FormPostPage::new(answer.location(), fields));

@@ -19,6 +19,7 @@ mod introspect;
 mod keys;
 mod login;
 mod logout;
+mod out_of_band;
 pub mod pages;
 mod panics;
 mod par;

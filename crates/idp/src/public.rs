@@ -29,7 +29,8 @@ const ABILITIES: Abilities = Abilities { frontchannel_logout: true, backchannel_
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const DISCOVERY_CACHE: HeaderValue = HeaderValue::from_static("no-cache, must-revalidate, no-transform, no-store");
 
-async fn view(app: &App, realm: &str) -> Result<Arc<RealmView>, Response> {
+/// A realm, or the answer that there is none.
+pub(crate) async fn view(app: &App, realm: &str) -> Result<Arc<RealmView>, Response> {
     match app.realm(realm).await {
         Ok(Some(view)) => Ok(view),
         Ok(None) => Err(respond::unknown_realm()),

@@ -11,7 +11,8 @@ use http::{StatusCode, Uri};
 use crate::state::App;
 use crate::watch::{self, Halt, WatchLayer};
 use crate::{
-    admin, authorize, device, introspect, login, logout, par, public, respond, revocations, revoke, token, userinfo,
+    admin, authorize, device, introspect, login, logout, out_of_band, par, public, respond, revocations, revoke, token,
+    userinfo,
 };
 
 /// Largest body of any idp route, bytes (DS-01). Realm files have a larger limit of their own.
@@ -97,6 +98,7 @@ fn protocol(router: Routes, prefix: &str) -> Routes {
         .route(&at("/auth"), any(authorize::endpoint))
         .route(&at("/auth/device"), any(device::authorization))
         .route(&at("/ext/par/request"), any(par::endpoint))
+        .route(&at("/oauth/oob"), any(out_of_band::endpoint))
         .route(&at("/token"), any(token::endpoint))
         .route(&at("/token/introspect"), any(introspect::endpoint))
         .route(&at("/revoke"), any(revoke::endpoint))

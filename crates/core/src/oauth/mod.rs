@@ -15,6 +15,7 @@ pub mod front;
 pub mod grants;
 pub mod introspect;
 pub mod logout;
+pub mod out_of_band;
 pub mod par;
 pub mod params;
 pub mod pkce;

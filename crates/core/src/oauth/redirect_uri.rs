@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use super::out_of_band;
 use crate::client::Client;
 use crate::realm::Profile;
 
@@ -35,6 +36,15 @@ impl MatchedRedirectUri {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.uri
+    }
+
+    /// Where the browser goes: of a program without an address the page of this server that shows the code (Keycloak 26.4).
+    #[must_use]
+    pub fn reached(&self, issuer: &str) -> Self {
+        match self.uri == out_of_band::URN {
+            true => Self { uri: format!("{issuer}{}", out_of_band::PATH) },
+            false => self.clone(),
+        }
     }
 }
 

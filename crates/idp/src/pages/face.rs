@@ -18,7 +18,8 @@ macro_rules! built_in {
     };
 }
 
-const TEMPLATES: [(&str, &str); 19] = built_in![
+const TEMPLATES: [(&str, &str); 20] = built_in![
+    "code.html",
     "error.html",
     "fields.html",
     "form-post.html",

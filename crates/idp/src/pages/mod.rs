@@ -16,6 +16,7 @@ mod keycloak_js;
 mod login;
 mod message_format;
 mod other;
+mod out_of_band;
 mod page;
 mod profile;
 mod properties;
@@ -40,6 +41,7 @@ pub use other::{
     FormField, FormPostPage, FrontChannelClient, FrontChannelLogoutPage, FrontPage, InfoPage, Link, LogoutConfirmPage,
     PageExpiredPage,
 };
+pub use out_of_band::OutOfBandPage;
 pub use page::{Page, Sample, gallery};
 pub use profile::{ProfileField, RegisterPage, ResetPasswordPage, UpdateProfilePage};
 pub use text::{Alert, Level, Text};

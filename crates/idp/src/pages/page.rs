@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     ConfigureTotpPage, ConsentPage, DeviceCodePage, ErrorPage, FormPostPage, FrontChannelLogoutPage, FrontPage,
-    InfoPage, LoginPage, LogoutConfirmPage, OtpPage, PageExpiredPage, RegisterPage, ResetPasswordPage,
+    InfoPage, LoginPage, LogoutConfirmPage, OtpPage, OutOfBandPage, PageExpiredPage, RegisterPage, ResetPasswordPage,
     UpdatePasswordPage, UpdateProfilePage,
 };
 
@@ -46,6 +46,7 @@ pub fn gallery() -> Vec<Sample> {
     add::<UpdateProfilePage>(&mut all);
     add::<ResetPasswordPage>(&mut all);
     add::<FormPostPage>(&mut all);
+    add::<OutOfBandPage>(&mut all);
     add::<FrontPage>(&mut all);
     all
 }

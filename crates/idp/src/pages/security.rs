@@ -24,6 +24,9 @@ pub const FORM_POST_SCRIPT: &str = "document.forms[0].submit()";
 /// The one script of the front-channel logout page: on when every frame was loaded, or after five seconds.
 pub const FRONT_CHANNEL_SCRIPT: &str = "(()=>{let gone=false;const go=()=>{const on=document.getElementById('continue');if(on&&!gone){gone=true;location.replace(on.href)}};addEventListener('load',go);setTimeout(go,5000)})()";
 
+/// The one script of the page that shows a code: the button that copies it, where the browser can.
+pub const COPY_SCRIPT: &str = "(()=>{const code=document.getElementById('code'),copy=document.getElementById('kc-code-copy-button'),told=document.getElementById('kc-code-copied');copy.hidden=!navigator.clipboard;copy.addEventListener('click',()=>navigator.clipboard.writeText(code.value).then(()=>{told.textContent=told.dataset.done},()=>code.select()))})()";
+
 /// A realm's `browserSecurityHeaders`; an empty value is not sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserHeaders {
@@ -116,6 +119,11 @@ impl Policy {
         let parsed = addresses.into_iter().filter_map(|address| Url::parse(address).ok());
         let web = parsed.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         Self { frames: web.collect(), script: Some(source_of(FRONT_CHANNEL_SCRIPT)), ..Self::page(strict) }
+    }
+
+    /// The page that shows a code: its one script may run.
+    pub fn out_of_band(strict: bool) -> Self {
+        Self { script: Some(source_of(COPY_SCRIPT)), ..Self::page(strict) }
     }
 
     /// A static page of keycloak-js: anybody may frame it, its one script may run and call its own server.

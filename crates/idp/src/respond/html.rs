@@ -6,7 +6,7 @@ use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::pages::security::{self, BrowserHeaders, Policy};
-use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, Page, RealmName};
+use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, OutOfBandPage, Page, RealmName};
 use crate::state::{App, RealmView};
 use crate::watch::{self, Why};
 
@@ -75,6 +75,11 @@ impl<'a> Surroundings<'a> {
     pub(crate) fn front_channel(&self, page: &FrontChannelLogoutPage) -> Response {
         let framed = page.clients.iter().map(|client| client.url.as_str());
         self.html(StatusCode::OK, page, &Policy::front_channel(self.strict, framed), None)
+    }
+
+    /// The page that shows a code to copy; its one script is the button.
+    pub(crate) fn out_of_band(&self, page: &OutOfBandPage) -> Response {
+        self.html(StatusCode::OK, page, &Policy::out_of_band(self.strict), None)
     }
 
     fn html<P: Page>(&self, status: StatusCode, page: &P, policy: &Policy, trace: Option<&str>) -> Response {

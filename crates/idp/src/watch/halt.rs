@@ -41,6 +41,7 @@ halts! {
     OtherListener => Absent ["listener", "the listener that serves this realm", "the other one", "The master realm answers on the admin listener only, other realms on the public one."];
     UnknownPath => Absent ["path", "a path that this server serves", "another one", "Look at the discovery document for the addresses."];
     Method => Request ["method", "a method of this endpoint", "another one", "Look at the endpoint's methods."];
+    NoAnswer => Request ["code", "code or error of an authorization answer of this server", "another text", "Begin again from the application; nobody else's link shows a code."];
     MediaType => Request ["Content-Type", "application/json", "another type", "Send JSON and say so."];
     BodyTooLarge => Request ["body size", "a body within the limit", "a larger one", "Send less."];
     BodyTooSlow => Request ["body time", "the whole body in time", "a part of it", "Look at the network between caller and server."];

@@ -67,6 +67,8 @@ pub(crate) static DOORS: &[Row] = &[
     (ROUTES, "/auth/device", "/realms/yard/protocol/openid-connect/auth/device", Body::Form, &[]),
     (ROUTES, "/device", "/realms/yard/device", Body::Form, &[]),
     (ROUTES, "/device/status", "/realms/yard/device/status", Body::Form, &[]),
+    // Not there in a strict realm.
+    (ROUTES, "/oauth/oob", "/realms/yard/protocol/openid-connect/oauth/oob", Body::Unread(404), &[]),
     (ROUTES, "/token", "/realms/yard/protocol/openid-connect/token", Body::Form, &[]),
     (ROUTES, "/token/introspect", "/realms/yard/protocol/openid-connect/token/introspect", Body::Form, &[]),
     (ROUTES, "/revoke", "/realms/yard/protocol/openid-connect/revoke", Body::Form, &[]),

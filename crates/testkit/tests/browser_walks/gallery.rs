@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use http::{HeaderMap, StatusCode, header};
 use portcullis_idp::pages::security::{BrowserHeaders, Policy, html_headers};
-use portcullis_idp::pages::{Chrome, Pages, RealmName, Sample, gallery};
+use portcullis_idp::pages::{Chrome, OutOfBandPage, Page as _, Pages, RealmName, Sample, gallery};
 use portcullis_testkit::browser::ColorScheme;
 use serde_json::json;
 
@@ -27,7 +27,11 @@ async fn sample(State(wall): State<Arc<Wall>>, Path(number): Path<usize>) -> Res
     let base = wall.pages.resource_base();
     let chrome = Chrome { trace: Some("0af7651916cd43dd8448eb211c80319c"), ..Chrome::new(&realm, "en", &base) };
     let mut headers = HeaderMap::new();
-    for (name, value) in html_headers(&BrowserHeaders::default(), &Policy::page(true)) {
+    let policy = match sample.template {
+        OutOfBandPage::TEMPLATE => Policy::out_of_band(true),
+        _ => Policy::page(true),
+    };
+    for (name, value) in html_headers(&BrowserHeaders::default(), &policy) {
         headers.append(name, value);
     }
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/html;charset=utf-8"));

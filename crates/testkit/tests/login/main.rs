@@ -18,6 +18,7 @@ mod enumeration;
 mod front_channel;
 mod load;
 mod odd_states;
+mod out_of_band;
 mod pages;
 mod passwords;
 mod profiles;

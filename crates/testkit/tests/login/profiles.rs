@@ -271,6 +271,7 @@ async fn en_15_a_name_or_address_of_another_account_is_not_taken() -> Result<()>
         let more = json!({ "editUsernameAllowed": true });
         let stage = stage(strict, &more).await?;
         stage.change_user("alice", asked).await?;
+        stage.change_user("mallory", |user| user.username = "root@shop.test".to_owned()).await?;
         let bob = stored(&stage, "bob").await?;
         let (mut browser, mut page) = owing(&stage, "alice", "UPDATE_PROFILE").await?;
         for (fields, at, told) in [
@@ -278,6 +279,7 @@ async fn en_15_a_name_or_address_of_another_account_is_not_taken() -> Result<()>
             ([("username", "alice"), ("email", " BOB@Shop.test ")], "email", "Email already exists."),
             ([("username", "bob"), ("email", "alice@shop.test")], "username", "Username already exists."),
             ([("username", "BOB"), ("email", "alice@shop.test")], "username", "Username already exists."),
+            ([("username", "alice"), ("email", "root@shop.test")], "email", "Email already exists."),
             ([("username", "bob@shop.test"), ("email", "alice@shop.test")], "username", "Username already exists."),
         ] {
             page = send(&mut browser, &page, &fields).await?;

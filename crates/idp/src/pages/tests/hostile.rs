@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::markup::tags;
 use super::*;
-use crate::pages::security::{FORM_POST_SCRIPT, FRONT_CHANNEL_SCRIPT};
+use crate::pages::security::{COPY_SCRIPT, FORM_POST_SCRIPT, FRONT_CHANNEL_SCRIPT};
 
 const ATTACKS: [&str; 6] = [
     "\"><script>alert(1)</script>",
@@ -100,6 +100,7 @@ fn no_page_has_inline_script_style_or_handlers() {
         let script = match sample.template {
             FormPostPage::TEMPLATE => Some(FORM_POST_SCRIPT),
             FrontChannelLogoutPage::TEMPLATE if sample.name == "on" => Some(FRONT_CHANNEL_SCRIPT),
+            OutOfBandPage::TEMPLATE if sample.name == "code" => Some(COPY_SCRIPT),
             _ => None,
         };
         assert_eq!(html.matches("<script").count(), usize::from(script.is_some()), "{}", sample.template);
