@@ -1,5 +1,6 @@
 //! A realm's keys, parsed once: which one signs, which ones verify, and the documents that publish them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use axum::body::Bytes;
@@ -35,7 +36,7 @@ impl KeyRing {
     pub fn new(records: &RealmRecords) -> Result<Self, BadKey> {
         let mut signing: HashMap<Algorithm, (i64, SigningKey)> = HashMap::new();
         let mut by_kid = HashMap::new();
-        let mut published: Vec<(bool, i64, Jwk)> = Vec::new();
+        let mut published: Vec<(bool, Reverse<i64>, Jwk)> = Vec::new();
         let mut verifying = Vec::new();
         let mut public_key = String::new();
         for key in records.keys.iter().filter(|k| k.status != KeyStatus::Disabled) {
@@ -47,7 +48,7 @@ impl KeyRing {
                 if key.key_use == KeyUse::Encryption {
                     jwk.set_use("enc", &key.algorithm);
                 }
-                published.push((key.key_use == KeyUse::Signature, -key.priority, jwk));
+                published.push((key.key_use == KeyUse::Signature, Reverse(key.priority), jwk));
             }
             if key.key_use == KeyUse::Encryption {
                 continue;

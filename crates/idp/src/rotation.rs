@@ -97,7 +97,7 @@ impl Idp {
             KeyStatus::Disabled => 2,
         };
         lines.sort_by(|a, b| {
-            (&a.algorithm, rank(a.status), -a.priority).cmp(&(&b.algorithm, rank(b.status), -b.priority))
+            (&a.algorithm, rank(a.status), b.priority).cmp(&(&b.algorithm, rank(b.status), a.priority))
         });
         Ok(lines)
     }

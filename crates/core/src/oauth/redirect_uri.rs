@@ -25,6 +25,9 @@ const ANSWER_PARAMETERS: [&str; 10] = [
     "response",
 ];
 
+/// Schemes that run or read something in the browser: no application's, whatever was registered (RU-12).
+const SCRIPTS: [&str; 8] = ["javascript", "data", "vbscript", "blob", "file", "filesystem", "about", "view-source"];
+
 /// Proof that a redirect URI is registered for a client. Without it no redirect can be built.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct MatchedRedirectUri {
@@ -155,7 +158,8 @@ fn has_web_scheme(uri: &str) -> bool {
 /// Two readings must give one host: ours (RFC 3986) and a WHATWG parser's. User info is never allowed (RU-03).
 fn agrees(uri: &str) -> bool {
     if !has_web_scheme(uri) {
-        return Url::parse(uri).is_ok_and(|u| u.username().is_empty() && u.password().is_none());
+        let plain = |u: Url| u.username().is_empty() && u.password().is_none() && !SCRIPTS.contains(&u.scheme());
+        return Url::parse(uri).is_ok_and(plain);
     }
     let Ok(parsed) = Url::parse(uri) else { return false };
     let host = host_of(uri);

@@ -133,8 +133,18 @@ impl Provider {
     }
 
     fn rsa(&self, default: &str, key_use: KeyUse) -> Result<Option<KeySpec>, Refusal> {
-        let algorithm = self.get("algorithm").unwrap_or(default).to_owned();
-        self.pair("privateKey", &algorithm, key_use)
+        let kinds = match key_use {
+            KeyUse::Signature => &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"][..],
+            KeyUse::Encryption => &["RSA-OAEP", "RSA-OAEP-256", "RSA1_5"],
+        };
+        let algorithm = self.algorithm(default, kinds)?;
+        self.pair("privateKey", algorithm, key_use)
+    }
+
+    /// One of a kind: a key of another kind could be stored and never be used, and its realm never be loaded (AD-23).
+    fn algorithm<'p>(&'p self, default: &'p str, kinds: &[&str]) -> Result<&'p str, Refusal> {
+        let named = self.get("algorithm").unwrap_or(default);
+        if kinds.contains(&named) { Ok(named) } else { Err(self.refuse("algorithm", "not one of this provider")) }
     }
 }
 
@@ -150,7 +160,7 @@ fn spec(mut obj: Obj) -> Result<Option<KeySpec>, Refusal> {
         "rsa" | "rsa-generated" => provider.rsa("RS256", KeyUse::Signature),
         "rsa-enc" | "rsa-enc-generated" => provider.rsa("RSA-OAEP", KeyUse::Encryption),
         "hmac-generated" => {
-            let algorithm = provider.get("algorithm").unwrap_or("HS512").to_owned();
+            let algorithm = provider.algorithm("HS512", &["HS256", "HS384", "HS512"])?.to_owned();
             provider.id = format!("hmac-generated-{}", algorithm.to_ascii_lowercase());
             provider.symmetric(&algorithm, KeyUse::Signature)
         }

@@ -73,6 +73,32 @@ async fn the_same_realm_twice_is_refused_and_nothing_is_lost() {
     assert!(server.db.realm_records("mini").await.unwrap().is_some());
 }
 
+/// AD-23: whoever may create realms leaves none behind that nobody can list or remove.
+#[tokio::test]
+async fn ad_23_a_file_with_keys_that_serve_nothing_is_refused_and_odd_priorities_hurt_nobody() {
+    let server = server().await;
+    let token = server.token("master", "admin", "admin-cli").await;
+    let file = |name: &str, provider: &str, config: Value| {
+        let component = json!({"name": "k", "providerId": provider, "config": config});
+        json!({"realm": name, "enabled": true, "components": {"org.keycloak.keys.KeyProvider": [component]}})
+            .to_string()
+    };
+    for (provider, algorithm) in [("rsa", "RSA-OAEP"), ("rsa-generated", "RSA1_5"), ("hmac-generated", "AES")] {
+        let body = file("poison", provider, json!({"algorithm": [algorithm]}));
+        let answer = server.send(Method::POST, "/admin/realms", Some(&token), Some(&body)).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{provider} {algorithm}");
+        let list = server.send(Method::GET, "/admin/realms", Some(&token), None).await;
+        assert_eq!((list.status, list.json().as_array().map(Vec::len)), (StatusCode::OK, Some(1)), "{provider}");
+    }
+    let least = file("odd", "rsa-generated", json!({"priority": [i64::MIN.to_string()]}));
+    let answer = server.send(Method::POST, "/admin/realms", Some(&token), Some(&least)).await;
+    assert_eq!(answer.status, StatusCode::CREATED);
+    let certs = server.send(Method::GET, "/realms/odd/protocol/openid-connect/certs", None, None).await;
+    assert_eq!(certs.status, StatusCode::OK, "the honest twin");
+    let gone = server.send(Method::DELETE, "/admin/realms/odd", Some(&token), None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+}
+
 #[tokio::test]
 async fn strict_realms_are_made_on_request() {
     let server = server().await;

@@ -81,6 +81,7 @@ fn jw_09_the_type_must_be_one_the_profile_names() {
         (&strict, Some("at+jwt "), false),
         (&strict, Some("application/x/at+jwt"), false),
         (&strict, Some("text/at+jwt"), false),
+        (&strict, Some("applicatiox/at+jwt"), false),
         (&strict, Some(""), false),
         (&strict, None, false),
         (&other, Some("text/at+jwt"), true),

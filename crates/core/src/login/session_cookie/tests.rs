@@ -73,6 +73,15 @@ fn se_15_se_34_a_cookie_is_worth_what_its_session_and_account_are() {
     let mut cut = realm.clone();
     cut.settings.not_before = 1001;
     assert!(!ok(&mine, &session, &user, &cut, 1002));
+    // Each of the two dates counts: the session's, however young its cookie is, and the cookie's.
+    let younger = UserSession { started: 1001, ..session.clone() };
+    assert!(!ok(&identity(1001), &session, &user, &cut, 1002), "a session from before, a cookie from after");
+    assert!(!ok(&mine, &younger, &user, &cut, 1002), "a cookie from before, a session from after");
+    assert!(ok(&identity(1001), &younger, &user, &cut, 1002), "the honest twin");
+    let mut remembering = realm.clone();
+    remembering.settings.remember_me = true;
+    let long = UserSession { remember_me: true, ..session };
+    assert!(ok(&mine, &long, &user, &remembering, 1002) && !ok(&mine, &long, &user, &realm, 1002));
 }
 
 #[test]

@@ -129,6 +129,42 @@ fn ru_06_parameters_of_our_answer_are_refused() {
         ],
     );
     assert!(matches(Profile::Keycloak, &["https://app.example.com/*"], "https://app.example.com/cb?codes=1"));
+    assert!(
+        !is_registrable("https://app.example.com/cb?code=1") && is_registrable("https://app.example.com/cb?codes=1")
+    );
+}
+
+/// What a realm of Keycloak's profile registered stays when its owner switches to the strict one: it opens nothing then.
+#[test]
+fn ru_20_ru_09_what_is_registered_badly_matches_not_even_itself() {
+    let bad = [
+        "https://u@app.example.com/cb",
+        "https://app.example.com./cb",
+        "https://APP.example.com/cb",
+        "https://0x7f.1/cb",
+        "https://127.1/cb",
+        "https:///cb",
+        "com.example.app://u:p@x/cb",
+        "com.example.app://u@x/cb",
+        "com.example.app://:p@x/cb",
+        "https://app.example.com:99999/cb",
+    ];
+    for uri in bad {
+        refused_in_both(&[uri], &[uri]);
+        assert!(!is_registrable(uri), "{uri}");
+    }
+    for uri in ["https://app.example.com/cb#x", "https://app.example.com/*", "com.ex_ample.app:/cb", "com.ex*ample:/cb"]
+    {
+        assert!(!matches(Profile::Strict, &[uri], uri), "{uri}");
+        assert!(!is_registrable(uri), "{uri}");
+    }
+    refused_in_both(
+        &["https://app.example.com/cb?x=*"],
+        &["https://app.example.com/cb?x=1", "https://app.example.com/cb"],
+    );
+    assert!(
+        is_registrable("com.example.app://x/cb") && matches(Profile::Strict, &["com.a-b.c+d:/cb"], "com.a-b.c+d:/cb")
+    );
 }
 
 #[test]
@@ -191,9 +227,12 @@ fn ru_12_script_schemes_are_refused() {
         "file:///etc/passwd",
     ];
     refused_in_both(&["*", "https://app.example.com/cb"], &hostile);
+    // A moved-in realm may have registered them: a page that posts itself there would run them here (RU-19).
+    refused_in_both(&hostile, &hostile);
     for uri in hostile {
         assert!(!is_registrable(uri), "{uri}");
     }
+    assert!(matches(Profile::Keycloak, &["myapp:/cb"], "myapp:/cb"), "the honest twin");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::super::assemble::NewCredential;
+use super::super::file::RealmFile;
 use super::super::represent;
 use super::{DEMO, RealmContents, import, records};
 use crate::user::User;
@@ -276,4 +277,37 @@ fn an_update_keeps_what_it_does_not_name_and_never_leaves_the_strict_profile() {
     let switched = updated(&realm, br#"{"attributes":{"portcullis.profile":"keycloak"}}"#).unwrap();
     assert_eq!(switched.profile(), crate::realm::Profile::Keycloak);
     assert_eq!(updated(&realm, br#"{"enabled":[]}"#).unwrap_err().to_string(), "enabled: expected true or false");
+}
+
+/// A key that is stored and cannot be used takes its realm away, and every list of realms with it.
+#[test]
+fn ad_23_key_providers_of_a_file_name_algorithms_of_their_kind() {
+    let file = |provider: &str, config: serde_json::Value| {
+        let text = json!({"realm": "r", "components": {"org.keycloak.keys.KeyProvider": [
+            {"name": "k", "providerId": provider, "config": config},
+        ]}});
+        RealmFile::read(text.to_string().as_bytes()).map(drop)
+    };
+    for (provider, good, bad) in [
+        (
+            "rsa",
+            &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"][..],
+            &["RSA-OAEP", "HS256", "ES256", "AES"][..],
+        ),
+        ("rsa-generated", &["RS256", "PS512"], &["RSA-OAEP", "RSA1_5", "EdDSA", "none", "rs256", "x"]),
+        ("rsa-enc", &["RSA-OAEP", "RSA-OAEP-256", "RSA1_5"], &["RS256", "A256GCM"]),
+        ("rsa-enc-generated", &["RSA-OAEP", "RSA-OAEP-256"], &["RS256", "x"]),
+        ("hmac-generated", &["HS256", "HS384", "HS512"], &["AES", "RS256", "ES256", "none", "hs512", "x"]),
+    ] {
+        for name in good {
+            assert!(file(provider, json!({"algorithm": [name]})).is_ok(), "{provider} {name}");
+        }
+        assert!(file(provider, json!({})).is_ok(), "{provider}");
+        for name in bad {
+            let refusal = file(provider, json!({"algorithm": [name]})).unwrap_err().to_string();
+            assert!(refusal.contains("config.algorithm"), "{provider} {name}: {refusal}");
+        }
+    }
+    assert!(file("rsa", json!({"keyUse": ["enc"], "algorithm": ["RSA-OAEP"]})).is_ok());
+    assert!(file("rsa", json!({"keyUse": ["enc"], "algorithm": ["RS256"]})).is_err());
 }

@@ -64,6 +64,27 @@ fn pc_01_to_pc_15_every_failure_spends_the_code() {
             Reason::UserNotFound,
         ),
         (
+            "pc_15 the session became another user's",
+            "app",
+            GOOD.to_vec(),
+            |w| w.session.as_mut().unwrap().user = "user-bob".into(),
+            Reason::UserNotFound,
+        ),
+        (
+            "pc_15 the code was another user's",
+            "app",
+            GOOD.to_vec(),
+            |w| w.code.as_mut().unwrap().user = "user-bob".into(),
+            Reason::UserNotFound,
+        ),
+        (
+            "rt_14 an offline session",
+            "app",
+            GOOD.to_vec(),
+            |w| w.session.as_mut().unwrap().offline = true,
+            Reason::UserSessionNotFound,
+        ),
+        (
             "pc_15 uri removed",
             "app",
             GOOD.to_vec(),

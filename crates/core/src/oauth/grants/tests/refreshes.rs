@@ -16,6 +16,39 @@ fn without_rotation_old_tokens_stay_and_one_row_is_written() {
 
 type Change = fn(&mut World, &mut refresh::RefreshClaims);
 
+/// What introspection would say.
+fn is_live(world: &World, claims: &refresh::RefreshClaims) -> bool {
+    let loaded = refresh::Loaded {
+        session: world.session.as_ref(),
+        client_session: world.below.as_ref(),
+        lineage: world.lineage.as_ref(),
+        user: world.user.as_ref(),
+        consent: world.consent.as_ref(),
+    };
+    refresh::is_live(&world.cx(), world.records.client("app").unwrap(), claims, loaded)
+}
+
+#[test]
+fn te_22_rt_04_a_family_is_live_by_its_own_session_client_and_latest_token_alone() {
+    let cases: &[(&str, Change)] = &[
+        ("rt_04 replaced", |w, c| drop(w.turn(c).unwrap())),
+        ("another session's", |w, _| w.lineage.as_mut().unwrap().session = "session-2".into()),
+        ("another client's", |w, _| w.lineage.as_mut().unwrap().client = "uuid-web".into()),
+        ("another family", |w, _| w.lineage.as_mut().unwrap().id = "family-2".into()),
+        ("gone", |w, _| w.lineage = None),
+    ];
+    for settings in [strict(), rotating(0)] {
+        for (case, change) in cases {
+            let mut world = World::new(settings.clone());
+            let mut claims = world.login();
+            assert!(is_live(&world, &claims), "honest twin of {case}");
+            change(&mut world, &mut claims);
+            world.now += GRACE + 1;
+            assert!(!is_live(&world, &claims), "{settings} {case}");
+        }
+    }
+}
+
 #[test]
 fn rt_06_rt_10_to_rt_16_keycloaks_refusals() {
     let cases: &[(&str, Change, Reason)] = &[
@@ -38,13 +71,27 @@ fn rt_06_rt_10_to_rt_16_keycloaks_refusals() {
             Reason::RefreshTokenBeforeClientSession,
         ),
         ("detached", |w, _| w.below = None, Reason::SessionWithoutClient),
+        (
+            "of another client",
+            |w, _| w.below.as_mut().unwrap().client = "uuid-web".into(),
+            Reason::SessionWithoutClient,
+        ),
+        ("elsewhere", |w, _| w.below.as_mut().unwrap().session = "session-2".into(), Reason::SessionWithoutClient),
+        ("rt_11 another session", |w, _| w.session.as_mut().unwrap().id = "session-2".into(), Reason::SessionNotActive),
+        ("rt_11 another user", |w, _| w.user.as_mut().unwrap().id = "user-bob".into(), Reason::SessionNotActive),
+        ("rt_14 offline", |w, _| w.session.as_mut().unwrap().offline = true, Reason::SessionNotActive),
+        ("rt_14 online", |_, c| c.typ = "Offline".to_owned(), Reason::OfflineSessionNotFound),
+        ("no jti", |_, c| c.jti.clear(), Reason::InvalidRefreshToken),
+        ("no sid", |_, c| c.sid.clear(), Reason::InvalidRefreshToken),
         ("family gone", |_, c| c.reuse_id = Some("f".to_owned()), Reason::SessionWithoutClient),
     ];
     for (case, change, expected) in cases {
         let mut world = World::new(json!({}));
         let mut claims = world.login();
         assert!(world.refresh("app", &[], Some(&claims)).answer.is_ok(), "honest twin of {case}");
+        assert!(is_live(&world, &claims), "honest twin of {case}");
         change(&mut world, &mut claims);
+        assert!(!is_live(&world, &claims), "te_22 {case}: introspection says the same");
         let decision = world.refresh("app", &[], Some(&claims));
         assert_eq!(names(&decision), Vec::<&str>::new(), "{case}");
         assert_eq!(decision.answer.unwrap_err(), *expected, "{case}");
