@@ -31,7 +31,7 @@ pub struct WatchArgs {
     #[arg(long, value_name = "URL")]
     pub otlp: Option<String>,
     /// Answer /metrics here.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub metrics: Option<SocketAddr>,
 }
 
@@ -69,7 +69,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct IdpArgs {
     /// Where to listen.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
     /// The data folder.
     #[arg(long, value_name = "DIR", default_value = ".portcullis-idp", conflicts_with = "in_memory")]
@@ -139,6 +139,10 @@ pub enum KeysCommand {
         #[arg(value_name = "STATUS", value_parser = ["active", "passive", "disabled"])]
         status: String,
     },
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "an IP address and a port are expected, for example 127.0.0.1:8080")
 }
 
 /// The environment variables this program reads.

@@ -22,11 +22,10 @@ impl DataFolder {
     /// # Errors
     /// Exit code 1 with the folder and the cause.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|e| Failure::failed(format!("data folder {}: {e}", path.display())))?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| {
+            let next = "it must be a folder that this user may write";
+            Failure::failed(format!("data folder {}: {e}; {next}", path.display()))
+        })?;
         Ok(Self { path: path.to_owned() })
     }
 
@@ -124,5 +123,8 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), Failure> {
         .mode(0o600)
         .open(path)
         .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
-        .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+        .map_err(|e| {
+            let next = "the folder must belong to the user that runs portcullis";
+            Failure::failed(format!("{}: {e}; {next}", path.display()))
+        })
 }

@@ -1,6 +1,7 @@
 //! Liveness and readiness.
 //!
-//! `/health/live` says the process answers; `/health/ready` says it can serve: the store answers and the clock is sane.
+//! `/health/live` says the process answers; `/health/ready` says it can serve: the store answers and takes what is
+//! written, and the clock is sane.
 
 use std::sync::Arc;
 
@@ -40,7 +41,7 @@ impl Health {
 
 async fn ready(State(health): State<Arc<Health>>) -> Response {
     use axum::response::IntoResponse as _;
-    let store = health.db.realm_names().await.is_ok();
+    let store = health.db.realm_names().await.is_ok() && health.db.writes().await;
     let clock = !health.clock.is_astray();
     let up = store && clock;
     let status = if up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -22,16 +22,20 @@ use crate::telemetry::spans;
 
 pub use cap::Cap;
 
+/// What is written unless somebody says otherwise.
+pub const FILTER: &str = "warn,portcullis=info,portcullis_idp=info";
+
+/// A filter such as `info` or `warn,portcullis_idp=debug`.
+///
+/// # Errors
+/// The filter and what is wrong with it.
+pub fn filter(text: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(text).map_err(|e| format!("`{text}`: {e}; write it like info or warn,portcullis_idp=debug"))
+}
+
 /// Starts logging to standard error, and collecting spans where they have somewhere to go. A second call changes nothing. The cap
 /// tells what it dropped when it is asked to.
-pub fn start(
-    format: LogFormat,
-    filter: Option<&str>,
-    clock: Stopwatch,
-    collector: Option<spans::Collector>,
-) -> Arc<Cap> {
-    let filter = EnvFilter::try_new(filter.unwrap_or("warn,portcullis=info,portcullis_idp=info"))
-        .unwrap_or_else(|_| EnvFilter::new("warn"));
+pub fn start(format: LogFormat, filter: EnvFilter, clock: Stopwatch, collector: Option<spans::Collector>) -> Arc<Cap> {
     let cap = Arc::new(Cap::new(move || clock.elapsed()));
     if dispatch(format, filter, &cap, collector).try_init().is_ok() {
         std::panic::set_hook(Box::new(panicked));

@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, environment: &Environment, clock: Stopwatch) -> Result<(),
                 let settings = section.settings().map_err(Failure::configuration)?;
                 Spans::open(&settings, clock, Arc::new(SystemEntropy))?;
             }
+            read.check_files()?;
             println!("{}: ok", config.display());
             Ok(())
         }
@@ -74,6 +75,9 @@ impl Watched {
             Some(Spans { collector, exporter, faces }) => (Some(collector), Some(exporter), Some(faces)),
             None => (None, None, None),
         };
+        // A file's filter was checked with the file: what is wrong here is the environment's.
+        let filter = logs::filter(filter.unwrap_or(logs::FILTER));
+        let filter = filter.map_err(|cause| Failure::configuration(format!("PORTCULLIS_LOG: {cause}")))?;
         Ok(Self { cap: logs::start(format, filter, clock, collector), faces, exporter })
     }
 }
@@ -109,7 +113,11 @@ fn block_on(watched: Watched, work: impl Future<Output = Result<(), Failure>>) -
         })
 }
 
-/// A channel that turns true at Ctrl-C or SIGTERM.
+/// Exit code of who was told twice to stop: 128 and SIGINT, as shells count.
+const IMPATIENT: i32 = 130;
+
+/// A channel that turns true at Ctrl-C or SIGTERM. A second one ends the program at once: nothing that was answered is lost
+/// by it, because every answer waits for its commit.
 ///
 /// # Errors
 /// When signals cannot be received.
@@ -120,11 +128,17 @@ pub fn stop_signal() -> Result<watch::Receiver<bool>, Failure> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for asked in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if asked {
+                eprintln!("portcullis: asked twice to stop: requests in flight are cut");
+                std::process::exit(IMPATIENT);
+            }
+            let _nobody_listens = sender.send(true);
         }
-        let _nobody_listens = sender.send(true);
     });
     Ok(receiver)
 }

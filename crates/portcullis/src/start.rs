@@ -126,7 +126,16 @@ pub async fn open(place: Place, config: IdpConfig, seen: Seen<'_>) -> Result<Sta
 }
 
 fn storage(folder: &Path, error: &OpenError) -> Failure {
-    let line = format!("{}: {error}", folder.display());
+    let line = match error {
+        OpenError::Locked(_) | OpenError::ReadOnly(_) | OpenError::NotADatabase(_) | OpenError::NotOurs(_) => {
+            error.to_string()
+        }
+        OpenError::KeyMissing(_)
+        | OpenError::WrongKey(_)
+        | OpenError::NewerSchema { .. }
+        | OpenError::ChangedStep(_)
+        | OpenError::Storage(_) => format!("{}: {error}", folder.display()),
+    };
     match error {
         OpenError::Locked(_) => Failure::busy(line),
         OpenError::KeyMissing(_) | OpenError::WrongKey(_) => Failure::configuration(line),

@@ -22,7 +22,7 @@ use crate::known_users::KnownUsers;
 use crate::lanes::{Job, LaneSizes, Lanes};
 use crate::readers::Readers;
 use crate::sealing::{Sealer, ServerKeys};
-use crate::sql::{Source, Step, Value};
+use crate::sql::{Phase, Source, Sql, Step, Table, Value};
 use crate::writer::{self, Counters, Stats};
 use crate::{open, sqlite};
 
@@ -239,6 +239,20 @@ impl Db {
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.inner.counters.stats(self.inner.lanes.depths())
+    }
+
+    /// Whether plans can be written. After a batch that could not, a trial finds out.
+    pub async fn writes(&self) -> bool {
+        // A row that stays as it is would not be written at all: SQLite compares before it touches a page.
+        static TRIAL: Sql = Sql::new(
+            "INSERT INTO meta (name, value) VALUES ('trial', 'a')
+             ON CONFLICT (name) DO UPDATE SET value = CASE meta.value WHEN 'a' THEN 'b' ELSE 'a' END",
+        );
+        if !self.inner.counters.stuck() {
+            return true;
+        }
+        let trial = Step::new(Table::Realms, Phase::Update, &TRIAL, Vec::new());
+        self.submit(Lane::Admin, vec![trial], Vec::new()).await.is_ok()
     }
 
     /// Takes no more plans, writes what waits, empties the write-ahead log and gives the folder free. Reads go on.

@@ -13,8 +13,8 @@ pub enum OpenError {
     /// The folder or its files cannot be written.
     #[error("the data folder {0} cannot be written: check its owner and whether the disk is mounted read-only")]
     ReadOnly(PathBuf),
-    /// The file is not SQLite's.
-    #[error("{0} is not a database: restore it from a backup or move it away")]
+    /// The file is not SQLite's, or damaged.
+    #[error("{0} is not a database, or damaged: restore it from a backup or move it away")]
     NotADatabase(PathBuf),
     /// The file is SQLite's, but another program's.
     #[error("{0} is the database of another program")]

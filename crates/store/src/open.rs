@@ -28,7 +28,7 @@ fn from_io(folder: &Path, error: &io::Error) -> OpenError {
 }
 
 fn from_sqlite(file: &Path, error: &rusqlite::Error) -> OpenError {
-    if sqlite::not_a_database(error) {
+    if sqlite::not_a_database(error) || sqlite::damaged(error) {
         OpenError::NotADatabase(file.to_owned())
     } else if sqlite::read_only(error) {
         OpenError::ReadOnly(file.to_owned())

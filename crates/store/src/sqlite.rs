@@ -124,6 +124,7 @@ pub(crate) type Outcome = Result<u64, ApplyError>;
 /// Runs plans in one transaction, each in a savepoint of its own, and commits. One answer per plan, in order.
 pub(crate) fn batch(conn: &Connection, plans: &[&[Step]]) -> Vec<Outcome> {
     if let Err(error) = run(conn, "BEGIN IMMEDIATE") {
+        tracing::error!(%error, "nothing can be written");
         return vec![Err(storage(&error)); plans.len()];
     }
     let mut outcomes = Vec::with_capacity(plans.len());
@@ -135,10 +136,12 @@ pub(crate) fn batch(conn: &Connection, plans: &[&[Step]]) -> Vec<Outcome> {
             // The engine ended the transaction by itself (disk full, I/O error): nothing of the batch was written.
             let error = outcomes.pop().and_then(Result::err);
             let error = error.unwrap_or_else(|| ApplyError::Storage("transaction lost".to_owned()));
+            tracing::error!(%error, "nothing can be written");
             return vec![Err(error); plans.len()];
         }
     }
-    if run(conn, "COMMIT").is_err() {
+    if let Err(error) = run(conn, "COMMIT") {
+        tracing::error!(%error, "nothing can be written");
         if !conn.is_autocommit() {
             let _ = run(conn, "ROLLBACK");
         }
@@ -216,6 +219,11 @@ pub(crate) fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
 /// Whether the engine says the file is not its own.
 pub(crate) fn not_a_database(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
+}
+
+/// Whether the engine says that the file's pages are not what they should be.
+pub(crate) fn damaged(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }
 
 /// Whether the engine may not write.

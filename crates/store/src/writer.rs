@@ -1,7 +1,7 @@
 //! The writer thread: takes a batch from the lanes, runs it as one transaction, and answers after COMMIT.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub(crate) struct Counters {
     /// Plans with cut-offs so far.
     pub(crate) cut: watch::Sender<u64>,
     by_realm: RwLock<HashMap<RealmId, u64>>,
+    /// The engine refused the whole of the last batch: a full disk, a file system that went away.
+    stuck: AtomicBool,
     pub(crate) changes: Changes,
 }
 
@@ -58,6 +60,10 @@ impl Counters {
             rows: read(&self.rows),
             depths,
         }
+    }
+
+    pub(crate) fn stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -135,6 +141,8 @@ fn answer(jobs: Vec<Job>, outcomes: Vec<sqlite::Outcome>, counters: &Counters) {
     if outcomes.iter().any(Result::is_ok) {
         counters.commits.fetch_add(1, Ordering::Relaxed);
     }
+    let failed = |outcome: &sqlite::Outcome| matches!(outcome, Err(ApplyError::Unknown | ApplyError::Storage(_)));
+    counters.stuck.store(outcomes.iter().all(failed), Ordering::Relaxed);
     for (job, outcome) in jobs.into_iter().zip(outcomes) {
         match &outcome {
             Ok(rows) => {

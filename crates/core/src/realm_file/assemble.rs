@@ -104,6 +104,7 @@ pub fn assemble(file: RealmFile, entropy: &dyn Entropy, now: Now) -> Result<Real
         default_groups: Vec::new(),
         settings: file.settings.clone(),
     };
+    checks::profile(&realm.settings)?;
     let strict = realm.profile() == Profile::Strict;
     if strict {
         checks::strict(&file)?;

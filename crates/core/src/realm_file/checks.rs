@@ -9,6 +9,7 @@ use super::file::RealmFile;
 use super::refusal::{Reason, Refusal};
 use crate::client::ClientSettings;
 use crate::mapper::ProtocolMapper;
+use crate::realm::{PROFILE_ATTRIBUTE, RealmSettings};
 use crate::user::name;
 
 /// Claims that only the server writes (JW-28).
@@ -115,6 +116,17 @@ pub fn reserved_claim(mapper: &ProtocolMapper) -> Option<&str> {
     }
     let first = mapper.get("claim.name")?.split('.').next()?;
     RESERVED_CLAIMS.contains(&first).then_some(first)
+}
+
+/// A profile that is misspelt must not become the lax one unseen.
+pub(super) fn profile(settings: &RealmSettings) -> Result<(), Refusal> {
+    match settings.attributes.get(PROFILE_ATTRIBUTE).map(String::as_str) {
+        None | Some("strict" | "keycloak") => Ok(()),
+        Some(_) => Err(Refusal::at(
+            format!("attributes.{PROFILE_ATTRIBUTE}"),
+            Reason::NotAllowed("expected strict or keycloak".to_owned()),
+        )),
+    }
 }
 
 /// The checks of a strict realm over a whole file.

@@ -133,6 +133,7 @@ pub fn updated(current: &Realm, bytes: &[u8]) -> Result<Realm, Refusal> {
     }
     mirror_device_attributes(&mut document);
     realm.settings = settings_of(document)?;
+    super::checks::profile(&realm.settings)?;
     Ok(realm)
 }
 

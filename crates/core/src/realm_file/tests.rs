@@ -45,3 +45,13 @@ pub(super) fn records(contents: &RealmContents) -> RealmRecords {
         contents.clients.clone(),
     )
 }
+
+#[test]
+fn a_misspelt_profile_is_refused_at_import_and_at_update() {
+    let with = |profile: &str| format!("{{\"realm\":\"x\",\"attributes\":{{\"portcullis.profile\":\"{profile}\"}}}}");
+    let contents = import(&with("strict")).unwrap();
+    for (profile, good) in [("strict", true), ("keycloak", true), ("Strict", false), ("", false), ("strickt", false)] {
+        assert_eq!(import(&with(profile)).is_ok(), good, "{profile}");
+        assert_eq!(file::updated(&contents.realm, with(profile).as_bytes()).is_ok(), good, "{profile}");
+    }
+}

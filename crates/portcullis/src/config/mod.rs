@@ -10,11 +10,16 @@ pub use sections::{
     TlsSection, TracingSection,
 };
 
+use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::failure::Failure;
+
+const MOST_CONNECTIONS: usize = 1_000_000;
+const MOST_THREADS: usize = 512;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -71,7 +76,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), String> {
-        let url = url::Url::parse(&self.server.public_url).map_err(|e| format!("server.public_url: {e}"))?;
+        let url = url::Url::parse(&self.server.public_url)
+            .map_err(|e| format!("server.public_url: {e}; write it like https://login.example.com"))?;
         if !matches!(url.scheme(), "http" | "https") || url.path() != "/" || url.query().is_some() {
             return Err("server.public_url: a scheme and a host, for example https://login.example.com".to_owned());
         }
@@ -91,6 +97,8 @@ impl Config {
                     .to_owned(),
             );
         }
+        self.numbers()?;
+        self.places()?;
         self.tracing.as_ref().map(TracingSection::settings).transpose()?;
         for (name, proxy) in self.server.trusted_proxies.iter().enumerate() {
             proxy.parse::<crate::listen::Network>().map_err(|e| format!("server.trusted_proxies[{name}]: {e}"))?;
@@ -113,6 +121,61 @@ impl Config {
         Ok(())
     }
 
+    fn numbers(&self) -> Result<(), String> {
+        if !(1..=MOST_CONNECTIONS).contains(&self.server.max_connections) {
+            return Err(format!("server.max_connections: between 1 and {MOST_CONNECTIONS}"));
+        }
+        if self.idp.hash_threads > MOST_THREADS {
+            return Err(format!("idp.hash_threads: 0 (one for each core) to {MOST_THREADS}"));
+        }
+        if self.storage.data.as_os_str().is_empty() {
+            return Err("storage.data: a folder, for example /var/lib/portcullis".to_owned());
+        }
+        let filter = self.log.filter.as_deref().map(crate::logs::filter).transpose();
+        filter.map(|_| ()).map_err(|cause| format!("log.filter: {cause}"))
+    }
+
+    /// No two listeners at one place.
+    fn places(&self) -> Result<(), String> {
+        let all = [
+            ("server.listen", Some(self.server.listen)),
+            ("server.health_listen", self.server.health_listen),
+            ("admin.listen", self.admin.as_ref().map(|section| section.listen)),
+            ("metrics.listen", self.metrics.as_ref().map(|section| section.listen)),
+        ];
+        let mut taken: Vec<(&str, SocketAddr)> = Vec::new();
+        for (name, place) in all.into_iter().filter_map(|(name, place)| Some((name, place?))) {
+            let meets = |other: &SocketAddr| {
+                let everywhere = place.ip().is_unspecified() || other.ip().is_unspecified();
+                place.port() != 0 && place.port() == other.port() && (everywhere || place.ip() == other.ip())
+            };
+            if let Some((other, _)) = taken.iter().find(|(_, other)| meets(other)) {
+                return Err(format!("{name}: {place} is taken by {other}; choose another port"));
+            }
+            taken.push((name, place));
+        }
+        Ok(())
+    }
+
+    /// Whether the files that it names can be read.
+    ///
+    /// # Errors
+    /// Exit code 2 with the setting, the file and the cause.
+    pub fn check_files(&self) -> Result<(), Failure> {
+        let imports = self.idp.import.iter().map(|file| ("idp.import", file));
+        let key = self.storage.server_key_file.iter().map(|file| ("storage.server_key_file", file));
+        for (name, file) in imports.chain(key) {
+            // A folder opens, but does not read.
+            let read = std::fs::File::open(file).and_then(|mut file| file.read(&mut [0; 1]));
+            read.map_err(|e| Failure::configuration(format!("{name}: {}: {e}", file.display())))?;
+        }
+        if let Some(theme) = &self.idp.theme {
+            let listed = std::fs::read_dir(theme);
+            listed.map_err(|e| Failure::configuration(format!("idp.theme: {}: {e}", theme.display())))?;
+        }
+        Ok(())
+    }
+
     /// `public_url` without a trailing slash.
     #[must_use]
     pub fn public_url(&self) -> &str {
@@ -121,7 +184,10 @@ impl Config {
 }
 
 fn one_line(text: &str, error: &toml::de::Error) -> String {
-    let message = error.message().replace('\n', " ");
+    let mut message = error.message().replace('\n', " ");
+    if message == "invalid socket address syntax" {
+        message.push_str("; an IP address and a port, for example 127.0.0.1:8443");
+    }
     match error.span() {
         None => message,
         Some(span) => {
@@ -180,6 +246,21 @@ mod tests {
             (
                 format!("{GOOD}[tracing]\notlp = \"http://c\"\nheaders_file = \"/h\"\n"),
                 "tracing.headers_file: beyond loopback",
+            ),
+            (GOOD.replace("127.0.0.1:8443", "localhost:8443"), "an IP address and a port, for example 127.0.0.1:8443"),
+            (GOOD.replace("https://login.example.com", "login"), "write it like https://login.example.com"),
+            (GOOD.replace("/var/lib/portcullis", ""), "storage.data: a folder"),
+            (GOOD.replace("[storage]", "max_connections = 0\n[storage]"), "server.max_connections: between 1 and"),
+            (GOOD.replace("[storage]", "max_connections = 9223372036854775807\n[storage]"), "server.max_connections:"),
+            (format!("{GOOD}[idp]\nhash_threads = 100000\n"), "idp.hash_threads: 0 (one for each core) to 512"),
+            (format!("{GOOD}[log]\nfilter = \"portcullis=loud\"\n"), "log.filter: `portcullis=loud`"),
+            (
+                format!("{GOOD}[metrics]\nlisten = \"127.0.0.1:8443\"\n"),
+                "metrics.listen: 127.0.0.1:8443 is taken by server",
+            ),
+            (
+                format!("{GOOD}[admin]\nlisten = \"0.0.0.0:8443\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n"),
+                "admin.listen: 0.0.0.0:8443 is",
             ),
             (String::new(), "missing field `server`"),
             ("[server".to_owned(), "line 1"),

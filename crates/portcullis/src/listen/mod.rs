@@ -67,7 +67,12 @@ impl Listener {
                     "port {port} on {ip} is in use; stop the other program or choose another port"
                 ));
             }
-            Failure::failed(format!("cannot listen on {address}: {error}"))
+            let next = if error.kind() == std::io::ErrorKind::PermissionDenied {
+                "; ports below 1024 need CAP_NET_BIND_SERVICE or a proxy in front"
+            } else {
+                "; an address of this machine is expected"
+            };
+            Failure::failed(format!("cannot listen on {address}: {error}{next}"))
         })?;
         Ok(Self {
             socket,

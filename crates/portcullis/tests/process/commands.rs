@@ -1,6 +1,6 @@
 //! The program as a process: what it says and how it ends when something is wrong.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,6 +43,77 @@ fn idp(data: &Path, environment: &[(&str, &str)]) -> (Running, String) {
 fn interrupt(mut running: Running) -> Option<i32> {
     running.signal("-INT");
     running.0.wait().unwrap().code()
+}
+
+#[test]
+fn wrong_words_are_told_with_what_is_expected() {
+    let bad = ["idp", "--in-memory", "--listen", "localhost:8080"];
+    let ended = ended(&bad);
+    assert_eq!(ended.code, Some(2), "{}", ended.error);
+    assert!(ended.error.contains("an IP address and a port are expected"), "{}", ended.error);
+    let output =
+        bounded(&["idp", "--listen", "127.0.0.1:0", "--in-memory"]).env("PORTCULLIS_LOG", "portcullis=loud").output();
+    let output = output.unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), error.lines().count()), (Some(2), 1), "{error}");
+    assert!(error.contains("PORTCULLIS_LOG: `portcullis=loud`") && error.contains("write it like info"), "{error}");
+}
+
+#[test]
+fn a_file_that_the_configuration_names_and_nobody_can_read_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, pem) = (folder.path().join("portcullis.toml"), folder.path().join("a.pem"));
+    let make = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (one, other) = (make(), make());
+    std::fs::write(&pem, one.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("cut.pem"), &one.cert.pem()[..200]).unwrap();
+    std::fs::write(folder.path().join("key.pem"), other.signing_key.serialize_pem()).unwrap();
+    let start = "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://localhost\"\n[storage]\ndata = \"d\"\n";
+    let tls = |certificate: &str, key: &str| {
+        let at = |name: &str| folder.path().join(name);
+        format!("[tls]\ncertificate = {:?}\nkey = {:?}", at(certificate), at(key))
+    };
+    for (section, words) in [
+        ("server_key_file = \"/nowhere/key\"".to_owned(), "storage.server_key_file: /nowhere/key: No such file"),
+        ("[idp]\nimport = [\"/\"]".to_owned(), "idp.import: /: Is a directory"),
+        ("[idp]\ntheme = \"/nowhere\"".to_owned(), "idp.theme: /nowhere: No such file"),
+        (tls("a.pem", "key.pem"), "it is not the key of tls.certificate"),
+        (tls("a.pem", "a.pem"), "no private key in it; PEM is expected, not encrypted"),
+        (tls("key.pem", "key.pem"), "no certificate in it"),
+        (tls("cut.pem", "key.pem"), "cut off in the middle of a certificate"),
+        (tls("none.pem", "key.pem"), "No such file"),
+    ] {
+        std::fs::write(&file, format!("{start}{section}\n")).unwrap();
+        refuses(&["check-config", "--config", file.to_str().unwrap()], 2, &[words]);
+    }
+}
+
+/// One who is told to stop waits for requests in flight; one who is told twice does not.
+#[test]
+fn a_second_interrupt_ends_the_program_at_once() {
+    let (mut running, said) = Running::start(&["--in-memory"], &[], Stdio::piped());
+    let address = said.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let path = "/realms/master/protocol/openid-connect/token";
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    // The server asks for the rest: from then on the request is in flight.
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\n{kind}\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"
+    )
+    .unwrap();
+    let mut begun = [0; 12];
+    stream.read_exact(&mut begun).unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 100");
+    running.signal("-INT");
+    // It has heard the first one when nobody is accepted any more.
+    while std::net::TcpStream::connect(address).is_ok() {}
+    assert!(running.0.try_wait().unwrap().is_none(), "the request in flight is waited for");
+    running.signal("-INT");
+    assert_eq!(running.0.wait().unwrap().code(), Some(130));
+    let mut error = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert!(error.contains("asked twice to stop"), "{error}");
 }
 
 #[test]
@@ -97,6 +168,10 @@ fn a_broken_import_file_names_file_and_place() {
         ("{\"realm\":\"x\",\"nonsense\":1}", vec![name, "nonsense"]),
         ("{\"realm\":\"x\",\"clients\":[{\"clientId\":\"a\",\"redirectUris\":5}]}", vec![name, "clients[0]"]),
         ("{\"enabled\":true}", vec![name]),
+        (
+            "{\"realm\":\"x\",\"attributes\":{\"portcullis.profile\":\"strickt\"}}",
+            vec!["attributes.portcullis.profile: expected strict or keycloak"],
+        ),
     ] {
         std::fs::write(&file, text).unwrap();
         refuses(&["idp", "--listen", "127.0.0.1:0", "--in-memory", "--import", name], 2, &words);
@@ -126,6 +201,17 @@ fn a_data_folder_that_cannot_be_used_is_one_line() {
     refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 2, &["does not open this database"]);
     std::fs::write(data.join("server.key"), "short\n").unwrap();
     refuses(&["idp", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()], 2, &["64 hex digits"]);
+
+    let other = folder.path().join("damaged");
+    let (running, _) = idp(&other, &[]);
+    assert_eq!(interrupt(running), Some(0));
+    let half = std::fs::read(other.join("portcullis.db")).unwrap();
+    std::fs::write(other.join("portcullis.db"), half.get(..half.len() / 8).unwrap()).unwrap();
+    refuses(
+        &["idp", "--listen", "127.0.0.1:0", "--data", other.to_str().unwrap()],
+        1,
+        &["damaged: restore it from a backup"],
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::PROGRAM;
-use crate::served::Served;
+use crate::served::{PASSWORD, Served};
 
 fn start(folder: &Path) -> Served {
     Served::start(Command::new(PROGRAM), folder, "http", "")
@@ -104,6 +104,45 @@ fn over_tls(port: u16, pem: &[u8]) -> String {
     let mut answer = String::new();
     let _cut_short = stream.read_to_string(&mut answer);
     answer
+}
+
+/// Files that may not grow are what a full disk looks like.
+#[test]
+fn a_full_disk_is_told_and_over_when_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", PROGRAM]);
+    let served = Served::start(shell, folder.path(), "http", "");
+    let (id, admin, health) = (served.child.id().to_string(), served.port("admin"), served.port("health"));
+    let limit = |bytes: &str| {
+        let limited = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={bytes}:unlimited")]).status();
+        assert!(limited.unwrap().success());
+    };
+    let ready = || status(health, "localhost", "/health/ready");
+    assert_eq!((log_in(admin), ready()), (200, 200), "the honest twin before");
+    limit("4096");
+    assert_eq!((log_in(admin), ready()), (503, 503));
+    assert_eq!(status(health, "localhost", "/health/live"), 200, "a restart would not help");
+    limit("unlimited");
+    assert_eq!((ready(), log_in(admin), ready()), (200, 200, 200));
+    let (code, log) = served.stop();
+    assert!(log.lines().any(|line| line.contains("\"ERROR\"") && line.contains("nothing can be written")), "{log}");
+    assert_eq!(code, Some(0));
+}
+
+/// The administrator's password grant: its status.
+fn log_in(port: u16) -> u16 {
+    let form =
+        format!("grant_type=password&client_id=admin-cli&username=admin&password={}", PASSWORD.replace(' ', "+"));
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let path = "/realms/master/protocol/openid-connect/token";
+    let kind = "Content-Type: application/x-www-form-urlencoded\r\nConnection: close";
+    let length = form.len();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: localhost\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{form}")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
 }
 
 #[test]

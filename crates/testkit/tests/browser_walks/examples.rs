@@ -70,3 +70,51 @@ async fn every_grant_and_every_logout_by_curl() -> Result<()> {
     assert!(ended_well && text.trim_end().ends_with("all of it") && seen == asked, "{seen} of {asked}: {text}");
     Ok(())
 }
+
+/// The blocks of a guide's page that a shell runs.
+fn recipes(page: &str) -> Result<String> {
+    let source = std::fs::read_to_string(root().join("docs/guide/src").join(page)).context(page.to_owned())?;
+    let mut blocks = String::new();
+    let mut inside = false;
+    for line in source.lines() {
+        match line.trim() {
+            "```sh" => inside = true,
+            "```" => inside = false,
+            command if inside && !command.starts_with("cargo ") && !command.starts_with("git ") => {
+                blocks.push_str(line);
+                blocks.push('\n');
+            }
+            _ => {}
+        }
+    }
+    Ok(blocks)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_guides_recipes_run_as_they_are_written() -> Result<()> {
+    let realm = serde_json::from_slice(&std::fs::read(root().join("examples/curl/realm.json"))?)?;
+    let idp = Idp::start(&realm).await?;
+    let tokens = recipes("getting-started.md")?;
+    let tokens = tokens.split_once("OIDC=").context("the names that recipes use")?.1;
+    let folder = tempfile::tempdir()?;
+    for (page, seen) in [
+        ("getting-started.md", "\"name\":\"Carol Curl\""),
+        ("introspection.md", "\"active\":true"),
+        ("revocation.md", "{\"active\":false}"),
+        ("offline-access.md", "\"key\":\"Offline Token\""),
+        ("token-exchange.md", "\"issued_token_type\""),
+        ("pushed-requests.md", "\"request_uri\":\"urn:ietf:params:oauth:request_uri:"),
+        ("device-login.md", "authorization_pending"),
+        ("logout.md", "HTTP/1.1 204"),
+        ("admin-api.md", "\"username\":\"carol\""),
+    ] {
+        let own = if page == "getting-started.md" { String::new() } else { recipes(page)? };
+        let script = format!("set -eu\nOIDC={tokens}{own}").replace("http://localhost:8080", &idp.base);
+        let mut walk = Command::new("bash");
+        walk.args(["-c", &script]).current_dir(&folder);
+        let (ended_well, text) = output(walk).await?;
+        assert!(ended_well && text.contains(seen), "{page} does not show {seen}: {text}");
+        assert!(page == "device-login.md" || !text.contains("\"error\""), "{page}: {text}");
+    }
+    Ok(())
+}
