@@ -39,13 +39,22 @@ struct Answer<'a> {
     faults: Vec<Fault>,
 }
 
-/// Shows the page. Where the profile must be completed it says at once what is missing (Keycloak 26.4).
+/// Shows the page. Where the profile must be completed it says at once what is missing, and an audit row does (Keycloak 26.4).
 pub(super) async fn show(
     cx: &Cx<'_>,
     flow: Flow,
     action: &RequiredAction,
     user: &User,
 ) -> Result<Response, Unavailable> {
+    if *action == RequiredAction::VerifyProfile
+        && let Some(own) = flow.tab.login().and_then(|login| own(cx, login))
+    {
+        let mut fields: Vec<String> = own.faults(user).into_iter().map(|fault| fault.field).collect();
+        fields.dedup();
+        let details = BTreeMap::from([("fields_to_update".to_owned(), fields.join(","))]);
+        let told = Plan::new(Lane::Login, vec![event(cx, "VERIFY_PROFILE", user, details)]);
+        cx.app.db.apply(told).await.map_err(|_| Unavailable)?;
+    }
     draw(cx, flow, action, user, None).await
 }
 
@@ -192,23 +201,24 @@ fn username_taken(cx: &Cx<'_>) -> Fault {
 fn plan(cx: &Cx<'_>, action: &RequiredAction, edited: Edited) -> Plan {
     let realm = &cx.view.records.realm.id;
     let Edited { mut user, mut details } = edited;
-    let id = user.id.clone();
     user.settings.required_actions.retain(|alias| alias != action.alias());
     details.insert("context".to_owned(), CONTEXT.to_owned());
-    let event = |kind: &'static str, details: BTreeMap<String, String>| {
-        Write::Audit(Event {
-            id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-            time: cx.now.millis(),
-            realm: realm.clone(),
-            kind,
-            user: Some(id.clone()),
-            client: None,
-            session: None,
-            ip_address: cx.peer.ip.clone(),
-            error: None,
-            details,
-        })
-    };
-    let told = event("UPDATE_PROFILE", details);
+    details.insert("custom_required_action".to_owned(), action.alias().to_owned());
+    let told = event(cx, "UPDATE_PROFILE", &user, details);
     Plan::new(Lane::Login, vec![Write::UpdateUser(realm.clone(), user), told])
+}
+
+fn event(cx: &Cx<'_>, kind: &'static str, user: &User, details: BTreeMap<String, String>) -> Write {
+    Write::Audit(Event {
+        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
+        time: cx.now.millis(),
+        realm: cx.view.records.realm.id.clone(),
+        kind,
+        user: Some(user.id.clone()),
+        client: None,
+        session: None,
+        ip_address: cx.peer.ip.clone(),
+        error: None,
+        details,
+    })
 }

@@ -88,6 +88,9 @@ async fn az_30_a_profile_that_lacks_something_is_completed_before_the_code() -> 
         stage.change_user("alice", nameless).await?;
         let (mut browser, page) = owing(&stage, "alice", "VERIFY_PROFILE").await?;
         assert_eq!(message(&page, "lastName"), "Please specify this field.");
+        let events = stage.server.db.events(&stage.realm, 20).await?;
+        let told = events.iter().find(|event| event.kind == "VERIFY_PROFILE").context("no audit row")?;
+        assert_eq!(json!(told.details), json!({ "fields_to_update": "lastName" }));
         assert_eq!(message(&page, "email"), "", "what is there is not complained of");
         assert!(page.text().contains("value=\"alice@shop.test\""));
         assert_eq!(stage.sessions("alice").await?, 0, "nothing is given before the action is done");
@@ -166,7 +169,7 @@ async fn an_administrators_wish_is_paid_once() -> Result<()> {
         let told = events.iter().find(|event| event.kind == "UPDATE_PROFILE").context("no audit row")?;
         assert_eq!(told.user.as_ref(), Some(&user.id));
         let expected = json!({
-            "context": "UPDATE_PROFILE", "previous_email": "alice@shop.test", "updated_email": "new@shop.test",
+            "context": "UPDATE_PROFILE", "custom_required_action": "UPDATE_PROFILE", "previous_email": "alice@shop.test", "updated_email": "new@shop.test",
             "previous_first_name": "alice", "updated_first_name": "Alicia", "updated_phone": "123",
         });
         assert_eq!(json!(told.details), expected);
