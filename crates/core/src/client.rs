@@ -107,6 +107,18 @@ pub struct ClientSettings {
 }
 
 impl Client {
+    /// Where the application begins, for links back to it: its base URL under its root URL. `base` is the server's own address, which
+    /// Keycloak's built-in clients name `${authBaseUrl}`.
+    #[must_use]
+    pub fn home(&self, base: &str) -> Option<String> {
+        let url = self.settings.base_url.as_deref().filter(|url| !url.is_empty())?;
+        if !url.starts_with('/') {
+            return Some(url.to_owned());
+        }
+        let root = self.settings.root_url.as_deref().filter(|root| !root.is_empty()).unwrap_or(base);
+        Some(format!("{}{url}", root.replace("${authBaseUrl}", base).trim_end_matches('/')))
+    }
+
     /// An attribute's text.
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&str> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use portcullis_core::oauth::authorize::{self, Refusal};
 use portcullis_core::oauth::error::Reason;
@@ -16,21 +16,20 @@ use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::response_mode::{self, AuthorizeAnswer, ResponseMode};
 use portcullis_core::refusal::Shown;
 
-use crate::extract::{self, Arrival, Turned};
+use crate::extract::{self, Arrival};
 use crate::login::{self, Cx};
 use crate::pages::security;
 use crate::pages::{Advice, Developer, ErrorPage, FormPostPage, Text};
 use crate::par;
-use crate::respond::html::Surroundings;
+use crate::respond::html::{self, Surroundings};
 use crate::respond::{self, Shield};
 use crate::state::{App, Unavailable};
-use crate::watch::{self, Halt, Why};
+use crate::watch::{self, Why};
 
 /// The endpoint.
 pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
     let arrival = match Arrival::read(&app, &realm, request).await {
         Ok(arrival) => arrival,
-        Err(Turned::UnknownRealm(headers)) => return unknown_realm(&app, &headers),
         Err(turned) => return turned.into(),
     };
     let base = arrival.base(&app);
@@ -46,30 +45,30 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         (&(Method::GET | Method::HEAD | Method::POST), Err(_)) => return show(&cx, &Reason::InvalidRequest, None),
         _ => return respond::wrong_method(),
     };
-    if let Some(reason) = crate::token::closed(&view, &cx.peer) {
-        return show(&cx, &reason, Some(&params));
-    }
-    if let Some(handle) = handle(&params) {
-        let redeemed = par::redeem(&cx, &handle, &params).await;
-        let mut response = redeemed.unwrap_or_else(|Unavailable| respond::unavailable());
-        watch::client(&mut response, || params.get("client_id").map(str::to_owned));
+    if let Some(response) = closed(&cx, Some(&params)) {
         return response;
     }
-    let decided = authorize::decide(&view.records, &cx.base.url, &params)
-        .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));
-    let mut response = match decided {
-        Ok(valid) => {
-            params.get("client_id").into_iter().for_each(watch::tell_client);
-            login::start(&cx, valid).await
+    let mut response = if let Some(handle) = handle(&params) {
+        let redeemed = par::redeem(&cx, &handle, &params).await;
+        redeemed.unwrap_or_else(|Unavailable| respond::unavailable())
+    } else {
+        let decided = authorize::decide(&view.records, &cx.base.url, &params)
+            .and_then(|valid| valid.hinted(&view.records, &params, view.keys.verifying(), &cx.issuer()));
+        match decided {
+            Ok(valid) => {
+                params.get("client_id").into_iter().for_each(watch::tell_client);
+                login::start(&cx, valid).await
+            }
+            Err(refusal) => refuse(&cx, refusal, Some(&params)),
         }
-        Err(refusal) => refuse(&cx, refusal, Some(&params)),
     };
     watch::client(&mut response, || params.get("client_id").map(str::to_owned));
-    response
+    // Keycloak 26.4 answers a form with the headers of a page.
+    if parts.method == Method::POST { login::as_page(&cx, response) } else { response }
 }
 
 /// Which methods there are; no CORS, because browsers navigate here (Keycloak 26.4).
-fn options() -> Response {
+pub(crate) fn options() -> Response {
     let mut response = respond::empty(StatusCode::OK);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, POST, GET, OPTIONS"));
     response
@@ -90,9 +89,10 @@ fn read(method: &Method, headers: &HeaderMap, uri: &Uri, body: &Bytes) -> Result
 pub(crate) fn refuse(cx: &Cx<'_>, refusal: Refusal, params: Option<&Params>) -> Response {
     match refusal {
         Refusal::Page(reason) => show(cx, &reason, params),
-        Refusal::Redirect { to, mode, state, reason } => {
-            let iss = cx.base.issuer(&cx.view.records.realm.name);
-            let mut response = respond_answer(cx, &response_mode::error(to, mode, &reason, state.as_deref(), &iss));
+        Refusal::Redirect { to, mode, state, names_issuer, reason } => {
+            let iss = names_issuer.then(|| cx.base.issuer(&cx.view.records.realm.name));
+            let answer = response_mode::error(to, mode, &reason, state.as_deref(), iss.as_deref());
+            let mut response = respond_answer(cx, &answer);
             watch::mark(&mut response, &reason);
             response
         }
@@ -122,6 +122,13 @@ pub(crate) fn found(location: &str) -> Response {
     response
 }
 
+/// A realm that takes no requests of this kind, as a page.
+pub(crate) fn closed(cx: &Cx<'_>, params: Option<&Params>) -> Option<Response> {
+    let reason = crate::token::closed(cx.view, &cx.peer)?;
+    let reason = if reason == Reason::RealmDisabled { Reason::RealmClosed } else { reason };
+    Some(show(cx, &reason, params))
+}
+
 /// An error page of this realm; JSON where the client asks for it (Keycloak 26.4).
 pub(crate) fn show(cx: &Cx<'_>, reason: &Reason, params: Option<&Params>) -> Response {
     let wire = reason.wire();
@@ -138,7 +145,12 @@ pub(crate) fn show(cx: &Cx<'_>, reason: &Reason, params: Option<&Params>) -> Res
     }
     let locales = params.and_then(|p| p.get("ui_locales")).unwrap_or_default();
     let around = Surroundings::of(cx.app, cx.view, locales.split_whitespace());
-    around.error(status, &ErrorPage::application(Text::plain(message), developer(reason, params)), why)
+    let mut page = ErrorPage::application(Text::plain(message), developer(reason, params));
+    if *reason == Reason::InvalidRedirectUri {
+        let client = params.and_then(|p| p.get("client_id")).and_then(|id| cx.view.records.client(id));
+        page.back_url = client.and_then(|client| client.home(&cx.base.url));
+    }
+    around.error(status, &page, why)
 }
 
 fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
@@ -155,26 +167,6 @@ fn developer(reason: &Reason, params: Option<&Params>) -> Developer {
     Developer::new(advice).parameter(parameter).received(received)
 }
 
-fn unknown_realm(app: &App, headers: &HeaderMap) -> Response {
-    if !wants_html(headers) {
-        return respond::unknown_realm();
-    }
-    let page = ErrorPage::plain(Text::key("pageNotFound")).developer(Developer::new(Advice::Realm));
-    let mut response = Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page, Halt::UnknownRealm);
-    // Keycloak 26.4 has no language where it has no realm.
-    response.headers_mut().remove(CONTENT_LANGUAGE);
-    response
-}
-
-fn accept(headers: &HeaderMap) -> &str {
-    headers.get(ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default()
-}
-
 fn wants_json(headers: &HeaderMap) -> bool {
-    accept(headers).contains("application/json") && !wants_html(headers)
-}
-
-/// Whether a person looks at the answer.
-pub(crate) fn wants_html(headers: &HeaderMap) -> bool {
-    accept(headers).contains("text/html")
+    html::accepts(headers, "application/json") && !html::is_wanted(headers)
 }

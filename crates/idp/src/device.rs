@@ -20,13 +20,14 @@ use serde_json::json;
 
 use crate::authorize;
 use crate::client_auth::{self, Asking, Marked};
+use crate::extract;
 use crate::login::{self, Cx, Sso, Visit};
 use crate::pages::security;
 use crate::pages::{Alert, DeviceCodePage, ErrorPage, InfoPage, Text};
 use crate::rate::{self, Rate};
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
-use crate::respond::html::Surroundings;
+use crate::respond::html::{self, Surroundings};
 use crate::state::{App, Unavailable};
 use crate::token;
 use crate::watch::{self, Halt};
@@ -50,24 +51,22 @@ const SHORT_ADDRESS: &str = "shortVerificationUri";
 
 // --- the device -----------------------------------------------------------------------------------------------------
 
-/// The endpoint of the device.
+/// The endpoint of the device. Keycloak 26.4 answers at its two addresses alike.
 pub(crate) async fn authorization(
     State(app): State<Arc<App>>,
     Path(realm): Path<String>,
     request: Request,
 ) -> Response {
-    Visit::answered(&app, &realm, request, async |cx: &Cx<'_>, visit: &Visit| match visit.method {
-        Method::OPTIONS => Ok(cors::preflight(cx.headers, METHODS)),
-        Method::POST => ask(cx, visit).await,
-        _ => Ok(respond::wrong_method()),
-    })
-    .await
+    Visit::answered(&app, &realm, request, either).await
 }
 
 async fn ask(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let records = &cx.view.records;
-    if let Some(reason) = token::closed(cx.view, &cx.peer) {
-        return Ok(respond::refused(cx.headers, &reason, &Allowed::Any));
+    if let Some(response) = authorize::closed(cx, None) {
+        return Ok(response);
+    }
+    if extract::is_other_media(cx.headers) {
+        return Ok(respond::other_media());
     }
     let issuer = cx.issuer();
     let asking = Asking { headers: cx.headers, params: &visit.form, issuer: &issuer, now: cx.now, ip: &cx.peer.ip };
@@ -121,19 +120,19 @@ fn told(cx: &Cx<'_>, begun: &Begun) -> Response {
 
 /// The page for the code. Whoever posts and does not want a page is a device (Keycloak 26.4).
 pub(crate) async fn verification(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    Visit::answered(&app, &realm, request, verify).await
+    Visit::answered(&app, &realm, request, either).await
 }
 
-async fn verify(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+async fn either(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
     let posted = match visit.method {
         Method::OPTIONS => return Ok(cors::preflight(cx.headers, METHODS)),
-        Method::POST if !authorize::wants_html(cx.headers) => return ask(cx, visit).await,
+        Method::POST if !html::is_wanted(cx.headers) => return ask(cx, visit).await,
         Method::POST => true,
         Method::GET => false,
         _ => return Ok(respond::wrong_method()),
     };
-    if let Some(reason) = token::closed(cx.view, &cx.peer) {
-        return Ok(authorize::show(cx, &reason, None));
+    if let Some(response) = authorize::closed(cx, None) {
+        return Ok(response);
     }
     if posted && login::is_foreign(cx.headers, &cx.base) {
         return Ok(login::foreign(cx));

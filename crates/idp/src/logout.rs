@@ -89,7 +89,13 @@ async fn browser_logout(cx: &Cx<'_>, valid: &ValidLogout<'_>) -> Result<Response
     };
     match logout::consent(valid, browser.as_ref()) {
         Consent::Needed => ask(cx, tab(valid), false).await,
-        Consent::Needless => Ok(gone(cx, farewell(Vec::new()), HeaderMap::new())),
+        Consent::Needless => {
+            let mut jar = HeaderMap::new();
+            if flows::browser(cx).await?.is_none() {
+                flows::new_browser(cx, &mut jar, false);
+            }
+            Ok(gone(cx, farewell(Vec::new()), jar))
+        }
         Consent::Given => {
             let session = browser.clone().or_else(|| valid.hint.as_ref().and_then(|h| h.session.clone()));
             let frames = end(cx, session.as_ref(), valid.client.map(|c| c.id.clone()), Audience::Browser).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::{Method, StatusCode, Uri};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use portcullis_core::oauth::out_of_band::{self as law, Shown};
 
 use crate::extract;
@@ -20,9 +20,9 @@ use crate::watch::Halt;
 pub(crate) async fn endpoint(
     State(app): State<Arc<App>>,
     Path(realm): Path<String>,
-    (method, uri): (Method, Uri),
+    (method, uri, headers): (Method, Uri, HeaderMap),
 ) -> Response {
-    let view = match public::view(&app, &realm).await {
+    let view = match public::view(&app, &realm, &headers).await {
         Ok(view) => view,
         Err(response) => return response,
     };

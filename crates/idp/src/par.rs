@@ -88,6 +88,8 @@ pub(crate) async fn redeem(cx: &Cx<'_>, handle: &Handle, params: &Params) -> Res
     let keys = cx.view.keys.verifying();
     let kept = &redeemed.params;
     match redeemed.answer.and_then(|valid| valid.hinted(&cx.view.records, kept, keys, &issuer)) {
+        // Nobody will look at a page, so there is none to come back to (Keycloak 26.4).
+        Ok(valid) if valid.request().prompt.none => Ok(login::start(cx, valid).await),
         Ok(valid) => login::enter(cx, valid.request().clone()).await,
         Err(refusal) => Ok(authorize::refuse(cx, refusal, Some(params))),
     }

@@ -9,7 +9,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use portcullis_core::oauth::discovery::{self as law, Abilities};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::pages::security::{self, BrowserHeaders, Policy};
 use crate::pages::{Asset, FrontPage, LOGIN_STATUS_IFRAME, STEP1, STEP2, StaticPage};
 use crate::respond;
 use crate::respond::cors::{self, Allowed};
-use crate::respond::html::Surroundings;
+use crate::respond::html::{self, Surroundings};
 use crate::signer;
 use crate::state::{App, RealmView};
 
@@ -30,10 +30,10 @@ const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const DISCOVERY_CACHE: HeaderValue = HeaderValue::from_static("no-cache, must-revalidate, no-transform, no-store");
 
 /// A realm, or the answer that there is none.
-pub(crate) async fn view(app: &App, realm: &str) -> Result<Arc<RealmView>, Response> {
+pub(crate) async fn view(app: &App, realm: &str, headers: &HeaderMap) -> Result<Arc<RealmView>, Response> {
     match app.realm(realm).await {
         Ok(Some(view)) => Ok(view),
-        Ok(None) => Err(respond::unknown_realm()),
+        Ok(None) => Err(html::unknown_realm(app, headers)),
         Err(_) => Err(respond::unavailable()),
     }
 }
@@ -53,7 +53,7 @@ async fn reading(
     preflight: &'static str,
     otherwise: fn() -> Response,
 ) -> Result<Arc<RealmView>, Response> {
-    let view = view(app, realm).await?;
+    let view = view(app, realm, headers).await?;
     match *method {
         Method::GET | Method::HEAD => Ok(view),
         Method::OPTIONS => Err(cors::preflight(headers, preflight)),
@@ -132,8 +132,16 @@ fn framable(headers: &BrowserHeaders, page: &StaticPage, cache: HeaderValue) -> 
 }
 
 /// A static page of keycloak-js. A `version` that is not this server's is not there (surface §1.7).
-async fn keycloak_page(app: &App, realm: &str, uri: &Uri, page: &StaticPage) -> Response {
-    let view = match view(app, realm).await {
+async fn keycloak_page(
+    app: &App,
+    realm: &str,
+    (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    page: &StaticPage,
+) -> Response {
+    if let Some(response) = not_reading(method) {
+        return response;
+    }
+    let view = match view(app, realm, headers).await {
         Ok(view) => view,
         Err(response) => return response,
     };
@@ -147,19 +155,44 @@ async fn keycloak_page(app: &App, realm: &str, uri: &Uri, page: &StaticPage) -> 
     }
 }
 
+/// Other methods at the pages of keycloak-js.
+fn not_reading(method: &Method) -> Option<Response> {
+    match *method {
+        Method::GET | Method::HEAD => None,
+        Method::OPTIONS => {
+            let mut response = respond::empty(StatusCode::OK);
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("HEAD, GET, OPTIONS"));
+            Some(response)
+        }
+        _ => Some(respond::wrong_method()),
+    }
+}
+
 /// `login-status-iframe.html`
-pub(crate) async fn status_iframe(State(app): State<Arc<App>>, Path(realm): Path<String>, uri: Uri) -> Response {
-    keycloak_page(&app, &realm, &uri, &LOGIN_STATUS_IFRAME).await
+pub(crate) async fn status_iframe(
+    State(app): State<Arc<App>>,
+    Path(realm): Path<String>,
+    (method, uri, headers): (Method, Uri, HeaderMap),
+) -> Response {
+    keycloak_page(&app, &realm, (&method, &uri, &headers), &LOGIN_STATUS_IFRAME).await
 }
 
 /// `3p-cookies/step1.html`
-pub(crate) async fn cookies_step1(State(app): State<Arc<App>>, Path(realm): Path<String>, uri: Uri) -> Response {
-    keycloak_page(&app, &realm, &uri, &STEP1).await
+pub(crate) async fn cookies_step1(
+    State(app): State<Arc<App>>,
+    Path(realm): Path<String>,
+    (method, uri, headers): (Method, Uri, HeaderMap),
+) -> Response {
+    keycloak_page(&app, &realm, (&method, &uri, &headers), &STEP1).await
 }
 
 /// `3p-cookies/step2.html`
-pub(crate) async fn cookies_step2(State(app): State<Arc<App>>, Path(realm): Path<String>, uri: Uri) -> Response {
-    keycloak_page(&app, &realm, &uri, &STEP2).await
+pub(crate) async fn cookies_step2(
+    State(app): State<Arc<App>>,
+    Path(realm): Path<String>,
+    (method, uri, headers): (Method, Uri, HeaderMap),
+) -> Response {
+    keycloak_page(&app, &realm, (&method, &uri, &headers), &STEP2).await
 }
 
 /// `login-status-iframe.html/init`: whether an origin may ask about a client's session (SE-18).
@@ -167,9 +200,12 @@ pub(crate) async fn status_iframe_init(
     State(app): State<Arc<App>>,
     Path(realm): Path<String>,
     peer: Option<Extension<Peer>>,
-    (uri, headers): (Uri, HeaderMap),
+    (method, uri, headers): (Method, Uri, HeaderMap),
 ) -> Response {
-    let view = match view(&app, &realm).await {
+    if let Some(response) = not_reading(&method) {
+        return response;
+    }
+    let view = match view(&app, &realm, &headers).await {
         Ok(view) => view,
         Err(response) => return response,
     };
@@ -215,8 +251,12 @@ pub(crate) async fn front(State(app): State<Arc<App>>) -> Response {
 pub(crate) async fn unknown_protocol(
     State(app): State<Arc<App>>,
     Path((realm, protocol, _)): Path<(String, String, String)>,
+    headers: HeaderMap,
 ) -> Response {
     let known = protocol == "openid-connect";
     let text = if known { "HTTP 404 Not Found" } else { "Protocol not found" };
-    view(&app, &realm).await.map_or_else(|refused| refused, |_| respond::generic_error(StatusCode::NOT_FOUND, text))
+    match view(&app, &realm, &headers).await {
+        Ok(_) => respond::generic_error(StatusCode::NOT_FOUND, text),
+        Err(refused) => refused,
+    }
 }

@@ -32,7 +32,6 @@ pub(crate) enum Part {
 pub(crate) fn router(app: Arc<App>, part: Part) -> Router {
     let legacy = app.config.legacy_auth_prefix;
     let mut router = realm(Router::new(), "/realms/{realm}")
-        .route("/realms/{realm}/", any(public::realm_info))
         .route("/.well-known/oauth-authorization-server/realms/{realm}", any(public::discovery));
     if legacy {
         router = realm(router, "/auth/realms/{realm}");
@@ -78,22 +77,29 @@ async fn only(part: Part, request: axum::extract::Request, next: axum::middlewar
 
 type Routes = Router<Arc<App>>;
 
-/// The paths of one realm. They are written whole: a nested router would take every address apart once more for each request.
+/// The paths of one realm, each with and without a slash at its end (Keycloak 26.4).
 fn realm(router: Routes, prefix: &str) -> Routes {
     let at = |path: &str| format!("{prefix}{path}");
+    let router = router.route(&at("/protocol/{protocol}/{*rest}"), any(public::unknown_protocol));
+    let router = login::routes(router, &at("/login-actions"));
+    ["", "/"].into_iter().fold(router, |router, end| paths(router, prefix, end))
+}
+
+/// They are written whole: a nested router would take every address apart once more for each request.
+fn paths(router: Routes, prefix: &str, end: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}{path}{end}");
     let router = router
         .route(&at(""), any(public::realm_info))
         .route(&at("/.well-known/openid-configuration"), any(public::discovery))
         .route(&at("/.well-known/oauth-authorization-server"), any(public::discovery))
-        .route(&at("/protocol/{protocol}/{*rest}"), any(public::unknown_protocol))
         .route(&at("/portcullis/revocations"), any(revocations::endpoint))
         .route(&at("/device"), any(device::verification))
         .route(&at("/device/status"), any(device::status));
-    protocol(login::routes(router, &at("/login-actions")), &at("/protocol/openid-connect"))
+    protocol(router, &format!("{prefix}/protocol/openid-connect"), end)
 }
 
-fn protocol(router: Routes, prefix: &str) -> Routes {
-    let at = |path: &str| format!("{prefix}{path}");
+fn protocol(router: Routes, prefix: &str, end: &str) -> Routes {
+    let at = |path: &str| format!("{prefix}{path}{end}");
     router
         .route(&at("/auth"), any(authorize::endpoint))
         .route(&at("/auth/device"), any(device::authorization))
@@ -106,16 +112,17 @@ fn protocol(router: Routes, prefix: &str) -> Routes {
         .route(&at("/userinfo"), any(userinfo::endpoint))
         .route(&at("/logout"), any(logout::endpoint))
         .route(&at("/logout/logout-confirm"), any(logout::confirm))
-        .route(&at("/login-status-iframe.html"), get(public::status_iframe))
-        .route(&at("/login-status-iframe.html/init"), get(public::status_iframe_init))
-        .route(&at("/3p-cookies/step1.html"), get(public::cookies_step1))
-        .route(&at("/3p-cookies/step2.html"), get(public::cookies_step2))
+        .route(&at("/login-status-iframe.html"), any(public::status_iframe))
+        .route(&at("/login-status-iframe.html/init"), any(public::status_iframe_init))
+        .route(&at("/3p-cookies/step1.html"), any(public::cookies_step1))
+        .route(&at("/3p-cookies/step2.html"), any(public::cookies_step2))
 }
 
-/// Outside every room. Keycloak 26.4 has other words, and none of its security headers, where it serves nothing at all:
-/// under the old prefix.
+/// Outside every room. Keycloak 26.4 has other words, and none of its security headers, where it serves nothing at all.
 async fn not_found(uri: Uri) -> Response {
-    if !uri.path().starts_with("/auth/") {
+    let inside = |prefix| uri.path().strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+    let document = uri.path().starts_with("/.well-known/") && uri.path().contains("/realms/");
+    if document || inside("/realms/") || inside("/admin/") {
         return respond::generic_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found");
     }
     let mut response = respond::generic_error(StatusCode::NOT_FOUND, "Unable to find matching target resource method");

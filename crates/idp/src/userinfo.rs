@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE,
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use portcullis_core::claims::{Facts, tokens};
 use portcullis_core::client::Client;
+use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::scope;
 use portcullis_core::session::Grant;
 
@@ -41,12 +42,15 @@ pub(crate) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
         Method::POST => body,
         _ => return respond::wrong_method(),
     };
-    if let Some(reason) = crate::token::closed(&view, &peer) {
-        let mut response = respond::oauth_error(&reason);
+    let closed = crate::token::closed(&view, &peer);
+    if let Some(reason) = closed.as_ref().filter(|reason| **reason != Reason::RealmDisabled) {
+        let mut response = respond::oauth_error(reason);
         cors::add(&mut response, &parts.headers, &Allowed::Any, Some(EXPOSED_ERROR));
         return response;
     }
     match presented(&parts.headers, &form) {
+        // In a realm that is switched off no token holds.
+        Ok(_) if closed.is_some() => challenge(&view, &parts.headers, &Fault::closed(), &Allowed::Any),
         Ok(token) => answer(&app, &view, &issuer, &parts.headers, token).await,
         Err(fault) => challenge(&view, &parts.headers, &fault, &Allowed::Any),
     }
@@ -72,6 +76,12 @@ impl Fault {
         Self { status: StatusCode::UNAUTHORIZED, error, dpop: false, why: Box::new(refused.into()) }
     }
 
+    fn closed() -> Self {
+        let error = Some(("invalid_token", "Token verification failed"));
+        let why = Box::new(Why::from(&Reason::RealmDisabled));
+        Self { status: StatusCode::UNAUTHORIZED, error, dpop: false, why }
+    }
+
     fn dpop() -> Self {
         let error = Some(("invalid_token", "Token verification failed"));
         Self { status: StatusCode::UNAUTHORIZED, error, dpop: true, why: Box::new(Halt::DpopToken.into()) }
@@ -82,22 +92,24 @@ impl Fault {
 fn presented(headers: &HeaderMap, form: &Bytes) -> Result<Presented, Fault> {
     let absent =
         Fault { status: StatusCode::UNAUTHORIZED, error: None, dpop: false, why: Box::new(Halt::NoToken.into()) };
-    let twice = Fault {
+    let several = |text| Fault {
         status: StatusCode::BAD_REQUEST,
-        error: Some(("invalid_request", "More than one method used for including an access token")),
+        error: Some(("invalid_request", text)),
         dpop: false,
         why: Box::new(Halt::SeveralTokens.into()),
     };
+    let twice = several("More than one method used for including an access token");
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let header = all.next();
     if all.next().is_some() {
         return Err(twice);
     }
     let params = extract::form(headers, form).unwrap_or_default();
-    match (header, params.get("access_token")) {
+    // Keycloak 26.4: in the form an empty token is a token that does not hold.
+    match (header, params.raw("access_token")) {
         (Some(_), Some(_)) => Err(twice),
         (None, Some(text)) if params.count("access_token") == 1 => Ok(Presented { text: text.to_owned(), dpop: false }),
-        (None, Some(_)) => Err(twice),
+        (None, Some(_)) => Err(several("Duplicate parameter")),
         (None, None) => Err(absent),
         (Some(header), None) => {
             let pair = header.to_str().ok().and_then(|text| text.split_once(' '));
@@ -187,8 +199,8 @@ fn challenge(view: &RealmView, headers: &HeaderMap, fault: &Fault, allowed: &All
     *response.status_mut() = fault.status;
     let out = response.headers_mut();
     respond::shield(out, Shield::Bare);
-    if fault.status == StatusCode::BAD_REQUEST {
-        // Keycloak 26.4 sends its page headers with this one error.
+    if fault.status == StatusCode::BAD_REQUEST || extract::is_form(headers) {
+        // Keycloak 26.4 sends its page headers with this one error, and with every empty answer to a form.
         respond::shield(out, Shield::Api);
         out.insert("x-robots-tag", HeaderValue::from_static("none"));
         let policy = "frame-src 'self'; frame-ancestors 'self'; object-src 'none';";
@@ -231,7 +243,7 @@ mod tests {
             (&["Bearer "], "", absent.clone()),
             (&["Basic abc"], "", absent.clone()),
             (&[], "", absent.clone()),
-            (&[], "access_token=", absent.clone()),
+            (&[], "access_token=", Ok((String::new(), false))),
             (&[], "access_token=abc", token(false)),
             (&["Bearer abc"], "access_token=abc", twice.clone()),
             (&["Bearer abc", "Bearer abc"], "", twice.clone()),

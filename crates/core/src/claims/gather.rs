@@ -73,8 +73,8 @@ fn role_names(facts: &Facts<'_>, mappers: &[&ProtocolMapper]) -> RoleNames {
         let (client, name) = roles::parse(facts.records, from);
         if names.remove(client, name) {
             let (to_client, to_name) = roles::parse(facts.records, to);
-            // A new name without a client stays in the old one's container.
-            names.add(to_client.or(client), to_name);
+            // A new name without a client is the realm's (Keycloak 26.4).
+            names.add(to_client, to_name);
         }
     }
     names

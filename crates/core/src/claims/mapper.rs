@@ -27,7 +27,7 @@ pub(super) fn apply<F: FnOnce() -> RoleNames>(
         "oidc-group-membership-mapper" => named(mapper, facts, Source::Data, groups(mapper, facts), claims),
         "oidc-usersessionmodel-note-mapper" => note(mapper, facts, claims),
         "oidc-hardcoded-claim-mapper" => {
-            let value = mapper.get("claim.value").map(Value::from);
+            let value = mapper.get("claim.value").filter(|value| !value.is_empty()).map(Value::from);
             named(mapper, facts, Source::Configured, value, claims);
         }
         "oidc-usermodel-realm-role-mapper" => realm_roles(mapper, facts, roles, claims),
@@ -35,9 +35,12 @@ pub(super) fn apply<F: FnOnce() -> RoleNames>(
         "oidc-full-name-mapper" => member(claims, "name", full_name(facts.user).map(Value::from)),
         "oidc-address-mapper" => member(claims, "address", Some(address(mapper, facts))),
         "oidc-sub-mapper" => claims.subject = true,
-        "oidc-acr-mapper" => member(claims, "acr", Some(acr(facts))),
-        "oidc-amr-mapper" => member(claims, "amr", amr(facts)),
-        "oidc-allowed-origins-mapper" => {
+        // Keycloak 26.4 has these in tokens, whatever their switches say of other documents.
+        "oidc-acr-mapper" if target != Target::Userinfo => member(claims, "acr", Some(acr(facts))),
+        "oidc-amr-mapper" if !matches!(target, Target::Userinfo | Target::Introspection) => {
+            member(claims, "amr", Some(amr(facts)));
+        }
+        "oidc-allowed-origins-mapper" if !matches!(target, Target::Id | Target::Userinfo) => {
             let origins = origins::of(facts.client);
             member(claims, "allowed-origins", (!origins.is_empty()).then(|| origins.into()));
         }
@@ -161,13 +164,13 @@ fn prefixed(names: &BTreeSet<String>, prefix: Option<&str>) -> Vec<String> {
     names.iter().map(|name| format!("{prefix}{name}")).collect()
 }
 
-/// Lists are lists where the token's own members are meant; elsewhere a mapper that is not multivalued gives Java's text of one.
+/// Lists are lists where the token's own members are meant; elsewhere a mapper that is not multivalued gives one name.
 fn role_value(mapper: &ProtocolMapper, claim: &str, names: Vec<String>) -> Option<Value> {
-    if names.is_empty() {
-        return None;
-    }
     let own = claim == "realm_access.roles" || claim.starts_with("resource_access.");
-    if own || mapper.flag("multivalued") { Some(names.into()) } else { Some(format!("[{}]", names.join(", ")).into()) }
+    if own || mapper.flag("multivalued") {
+        return (!names.is_empty()).then(|| names.into());
+    }
+    names.into_iter().next().map(Value::from)
 }
 
 fn realm_roles(mapper: &ProtocolMapper, facts: &Facts<'_>, roles: &RoleNames, claims: &mut Claims) {
@@ -222,10 +225,10 @@ fn acr(facts: &Facts<'_>) -> Value {
     of_grant.unwrap_or_else(|| level::name(facts.records, facts.client, None, 1).into())
 }
 
-/// Authentication methods noted at login, words separated by blanks.
-fn amr(facts: &Facts<'_>) -> Option<Value> {
-    let methods: Vec<String> = facts.session?.notes.get("amr")?.split_whitespace().map(str::to_owned).collect();
-    (!methods.is_empty()).then(|| methods.into())
+/// Authentication methods noted at login, words separated by blanks. A list, also of none (Keycloak 26.4).
+fn amr(facts: &Facts<'_>) -> Value {
+    let noted = facts.session.and_then(|session| session.notes.get("amr")).map_or("", String::as_str);
+    noted.split_whitespace().collect::<Vec<_>>().into()
 }
 
 fn audience(mapper: &ProtocolMapper, facts: &Facts<'_>, claims: &mut Claims) {

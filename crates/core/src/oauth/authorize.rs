@@ -20,8 +20,9 @@ use super::par::PushedCall;
 use super::params::Params;
 use super::redirect_uri::{MatchedRedirectUri, Matching};
 use super::resource;
-use super::response_mode::ResponseMode;
+use super::response_mode::{self, ResponseMode};
 use super::response_type::ResponseType;
+use super::scope;
 use crate::client::Client;
 use crate::flow::CodeChallenge;
 use crate::ids::{ClientUuid, UserId};
@@ -125,6 +126,8 @@ impl ValidAuthorize {
                 to: self.redirect,
                 mode: self.request.response_mode,
                 state: self.request.state,
+                // Only strict realms refuse a hint, and those always name themselves.
+                names_issuer: true,
                 reason: Reason::InvalidIdTokenHint,
             }),
         }
@@ -144,6 +147,8 @@ pub enum Refusal {
         mode: ResponseMode,
         /// `state` to give back.
         state: Option<String>,
+        /// Whether the answer names the issuer (RFC 9207).
+        names_issuer: bool,
         /// Why.
         reason: Reason,
     },
@@ -285,6 +290,11 @@ impl<'a> Draft<'a> {
         self.records.realm.profile()
     }
 
+    /// A parameter as it was sent, empty or not as the profile has it.
+    fn sent(&self, name: &str) -> Option<&'a str> {
+        scope::sent(self.profile(), self.params, name)
+    }
+
     fn matching(&self, client: &'a Client) -> Matching<'a> {
         Matching { client, profile: self.profile(), base: self.base }
     }
@@ -294,7 +304,8 @@ impl<'a> Draft<'a> {
             None => Refusal::Page(reason),
             Some(to) => {
                 let state = self.params.raw("state").filter(|s| s.len() <= MAX_VALUE).map(str::to_owned);
-                Refusal::Redirect { to: to.clone(), mode: self.mode, state, reason }
+                let names_issuer = self.client.is_none_or(|client| response_mode::names_issuer(self.records, client));
+                Refusal::Redirect { to: to.clone(), mode: self.mode, state, names_issuer, reason }
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::ids::RealmId;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
+use crate::oauth::scope;
 use crate::pending::SpentKind;
 use crate::plan::Write;
 use crate::realm::Profile;
@@ -231,7 +232,9 @@ pub fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result
         one_method(basic.as_ref(), params)?;
     }
     let enabled = |id: &str| records.client(id).filter(|c| c.settings.enabled).ok_or(Reason::UnknownClient);
-    let client = match params.get("client_id").or(basic.as_ref().map(|(id, _)| id.as_str())) {
+    // Keycloak 26.4: a client_id without a value names nobody, and nothing else does then.
+    let named = scope::sent(profile, params, "client_id");
+    let client = match named.or(basic.as_ref().map(|(id, _)| id.as_str())) {
         Some(id) => enabled(id)?,
         None => {
             let subject = assertion::subject(params).ok_or(Reason::UnknownClient)?;

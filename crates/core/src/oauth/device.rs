@@ -71,7 +71,7 @@ const TABLE: &[(&str, Check, Cors)] = &[
     ("realm enabled", realm_enabled, Cors::Any),
     ("repeated", repeated, Cors::Any),
     ("client authentication", authentication, Cors::Any),
-    ("device flow", flow_allowed, Cors::Client),
+    ("device flow", flow_allowed, Cors::Nobody),
     ("lengths", lengths, Cors::Client),
     ("scope", scopes, Cors::Client),
     ("code_challenge", code_challenge, Cors::Client),
@@ -106,7 +106,7 @@ fn realm_enabled(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
 }
 
 fn repeated(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
-    if draft.params.repeated().is_some() { Err(Reason::DuplicatedParameter) } else { Ok(()) }
+    if draft.params.repeated().is_some() { Err(Reason::DuplicatedDeviceParameter) } else { Ok(()) }
 }
 
 /// RFC 8628 §3.1: as at the token endpoint.

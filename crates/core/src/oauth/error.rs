@@ -111,6 +111,8 @@ reasons! {
     InvalidScopes(scopes) => 400 "invalid_scope" format!("Invalid scopes: {scopes}");
     /// The realm is switched off.
     RealmDisabled => 403 "access_denied" "Realm not enabled";
+    /// The realm is switched off, said on a page.
+    RealmClosed => 400 "access_denied" "Realm not enabled";
     /// Plain http from outside.
     HttpsRequired => 403 "invalid_request" "HTTPS required";
     /// The store could not answer in time.
@@ -223,6 +225,8 @@ reasons! {
     // --- device authorization (RFC 8628) ---------------------------------------------------------------------------
     /// The client may not ask for a user code.
     DeviceFlowOff => 400 "unauthorized_client" "Client is not allowed to initiate OAuth 2.0 Device Authorization Grant. The flow is disabled for the client.";
+    /// A device request with a parameter twice.
+    DuplicatedDeviceParameter => 400 "invalid_grant" "duplicated parameter";
     /// The client may not use the grant.
     DeviceGrantOff => 400 "invalid_grant" "Client not allowed OAuth 2.0 Device Authorization Grant";
     /// No `device_code`.
@@ -249,6 +253,10 @@ reasons! {
     RequestUriPushed => 400 "invalid_request" "It is not allowed to include request_uri to PAR.";
     /// As `InvalidScopes`, in the words of this endpoint.
     InvalidPushedScopes(scopes) => 400 "invalid_request" format!("Invalid scopes: {scopes}");
+    /// As `StandardFlowOff`, with the status of this endpoint.
+    PushedStandardFlowOff => 401 "unauthorized_client" "Client is not allowed to initiate browser login with given response_type. Standard flow is disabled for the client.";
+    /// As `ImplicitFlowOff`, with the status of this endpoint.
+    PushedImplicitFlowOff => 401 "unauthorized_client" "Client is not allowed to initiate browser login with given response_type. Implicit flow is disabled for the client.";
     /// As `UnsupportedResponseType`, in the words of this endpoint.
     UnsupportedPushedResponseType => 400 "invalid_request" "Unsupported response type";
 
@@ -289,6 +297,12 @@ reasons! {
     ExchangeSubjectType => 400 "invalid_request" "Parameter 'subject_token' supports access tokens only";
     /// The client may not exchange tokens.
     ExchangeOff => 400 "invalid_request" "Standard token exchange is not enabled for the requested client";
+    /// The exchange is switched on for a client that proves nothing.
+    ExchangePublicClient => 400 "invalid_client" "Public client is not allowed to exchange token";
+    /// An `audience` that is no client.
+    ExchangeAudienceUnknown => 400 "invalid_client" "Audience not found";
+    /// An `audience` that is switched off.
+    ExchangeAudienceDisabled => 400 "invalid_client" "Client disabled";
     /// The subject token is absent or does not hold.
     ExchangeInvalidSubject => 400 "invalid_request" "Invalid token";
     /// A `requested_token_type` that this client does not get.

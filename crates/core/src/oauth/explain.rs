@@ -47,6 +47,8 @@ explained! {
     InvalidScopes(text) => Request ["scope", "scopes that the client has", "other words", "Give the client the scope (default or optional), or ask for less."];
     InvalidTarget => Client ["resource", "resources that the client may ask for", "another one", "Add the resource to the client, or ask for one of its own (RFC 8707)."];
     ConsentWithdrawn => Rights ["consent", "the user's consent for this client", "none any more", "Begin a login anew: the user is asked again."];
+    DuplicatedDeviceParameter => Request ["repeated parameters", "each parameter once", "one of them twice", "Send each parameter once."];
+    RealmClosed => Account ["realm enabled", "an enabled realm", "a realm that is switched off", "Enable the realm."];
     RealmDisabled => Account ["realm enabled", "an enabled realm", "a realm that is switched off", "Enable the realm."];
     HttpsRequired => Request ["HTTPS", "https (realm setting sslRequired)", "plain http from outside", "Use https; behind a proxy name it in server.trusted_proxies."];
     Unavailable => Server ["storage and keys", "an answer of the store in time", "none", "Look at the server's log and load; the caller may try again."];
@@ -62,7 +64,9 @@ explained! {
     InvalidResponseMode => Request ["response_mode", "query, fragment or form_post", "another word", "Send a response_mode of the discovery document, or none."];
     QueryModeForTokens => Request ["response_mode", "fragment or form_post where tokens travel", "query", "Leave response_mode out."];
     StandardFlowOff => Client ["standard flow", "a client with the standard flow", "a client without it", "Enable the client's standard flow."];
+    PushedStandardFlowOff => Client ["standard flow", "a client with the standard flow", "a client without it", "Enable the client's standard flow."];
     ImplicitFlowOff => Client ["implicit flow", "a client with the implicit flow", "a client without it", "Use response_type=code with PKCE; the implicit flow is outdated."];
+    PushedImplicitFlowOff => Client ["implicit flow", "a client with the implicit flow", "a client without it", "Use response_type=code with PKCE; the implicit flow is outdated."];
     MissingNonce => Request ["nonce", "a nonce", "none", "Send a nonce: the ID token travels through the browser."];
     PushedRequestRequired => Client ["pushed request", "a pushed authorization request", "a plain one", "Push the request first, or change the client's setting."];
     MissingCodeChallengeMethod => Request ["PKCE", "code_challenge_method", "none", "Send code_challenge_method=S256."];
@@ -163,9 +167,12 @@ explained! {
     ExchangeWithoutSubjectType => Request ["subject_token_type", "a subject_token_type", "none", "Send subject_token_type=urn:ietf:params:oauth:token-type:access_token."];
     ExchangeSubjectType => Request ["subject_token_type", "the type of access tokens", "another one", "Exchange an access token."];
     ExchangeOff => Client ["token exchange", "a client that may exchange tokens", "one that may not", "Enable the client's standard token exchange."];
+    ExchangePublicClient => Client ["token exchange", "a client that proves who it is", "a public one", "Give the client a secret or a key."];
     ExchangeInvalidSubject => Token ["subject_token", "a live access token of this realm", "another text, or none", "Send the caller's access token, whole and before its end."];
     ExchangeRequestedType => Request ["requested_token_type", "a type that this client gets", "another one", "Leave requested_token_type out, or change the client's setting."];
     ExchangeAudience(names) => Client ["audience", "audiences that the user's token for this client can name", "others", "Give the client a scope whose mapper or roles name the audience."];
+    ExchangeAudienceUnknown => Client ["audience", "a client's id", "another name", "Name a client of this realm."];
+    ExchangeAudienceDisabled => Account ["audience", "a client that is switched on", "one that is not", "Enable the client, or name another."];
     ExchangeNotInAudience => Client ["subject token's audience", "a token given to this client or meant for it", "another one", "Let the first client's tokens name this client as audience."];
     ExchangeMissingConsent(client) => Rights ["consent", "the user's consent for this client", "none", "Let the user log in to the client with a browser once."];
 

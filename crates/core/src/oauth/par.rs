@@ -110,6 +110,8 @@ fn request(draft: &mut Draft<'_, '_>) -> Result<(), Reason> {
     match authorize::push(draft.records, draft.base, &accepted.kept) {
         Ok(()) => Ok(()),
         Err(Reason::InvalidScopes(scopes)) => Err(Reason::InvalidPushedScopes(scopes)),
+        Err(Reason::StandardFlowOff) => Err(Reason::PushedStandardFlowOff),
+        Err(Reason::ImplicitFlowOff) => Err(Reason::PushedImplicitFlowOff),
         Err(Reason::UnsupportedResponseType) => Err(Reason::UnsupportedPushedResponseType),
         Err(reason) => Err(reason),
     }
@@ -205,8 +207,11 @@ pub struct Redeemed {
 /// the page may be opened again (P-06).
 #[must_use]
 pub fn redeem(cx: &Context<'_>, handle: &Handle, found: Option<&PushedRequest>) -> Redeemed {
-    let nothing =
-        || Redeemed { params: Params::default(), answer: Err(authorize::Refusal::Page(Reason::InvalidRequest)) };
+    let refused = |reason| Redeemed { params: Params::default(), answer: Err(authorize::Refusal::Page(reason)) };
+    let nothing = || refused(Reason::InvalidRequest);
+    if cx.records.client(&handle.client_id).is_none() {
+        return refused(Reason::ClientNotFound);
+    }
     let Some(kept) = found.filter(|kept| kept.hash == handle.hash) else { return nothing() };
     // AZ-18: of this client, and in time.
     let client = cx.records.client(&handle.client_id).filter(|client| client.id == kept.client);

@@ -34,7 +34,11 @@ impl Params {
             let at = piece.iter().position(|b| *b == b'=').unwrap_or(piece.len());
             let (name, value) = piece.split_at(at);
             let value = value.get(1..).unwrap_or_default();
-            pairs.push((decode(name)?, decode(value)?));
+            let pair = (decode(name)?, decode(value)?);
+            // What has no name is nothing, so it is not repeated either (Keycloak 26.4).
+            if !pair.0.is_empty() {
+                pairs.push(pair);
+            }
         }
         Ok(Self { pairs })
     }
@@ -125,6 +129,8 @@ mod tests {
         assert_eq!(params.get("b"), Some("\u{e9}"));
         assert_eq!((params.get("c"), params.raw("c"), params.raw("d")), (None, Some(""), Some("")));
         assert_eq!((params.repeated(), params.count("a")), (Some("a"), 2));
+        let nameless = Params::parse(b"=&&=x&a=1").unwrap();
+        assert_eq!((nameless.repeated(), nameless.iter().count()), (None, 1));
     }
 
     #[test]

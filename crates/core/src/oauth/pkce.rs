@@ -22,7 +22,9 @@ pub fn is_well_formed(text: &str) -> bool {
 /// # Errors
 /// RFC 7636 §4.4.1: a missing, unknown or other method, a challenge that is missing or of wrong form (PC-08 to PC-11).
 pub(crate) fn asked(params: &Params, bound: Option<&str>, strict: bool) -> Result<Option<CodeChallenge>, Reason> {
-    let sent = (params.get("code_challenge"), params.get("code_challenge_method"));
+    // Keycloak 26.4: a challenge without a value is a bad one, not a missing one.
+    let challenge = if strict { params.get("code_challenge") } else { params.raw("code_challenge") };
+    let sent = (challenge, params.get("code_challenge_method"));
     // PC-10: present but empty must not turn PKCE off.
     let named = params.has("code_challenge") || params.has("code_challenge_method");
     let method = match (bound, sent.1) {
@@ -31,6 +33,7 @@ pub(crate) fn asked(params: &Params, bound: Option<&str>, strict: bool) -> Resul
         (Some(want), Some(got)) if want != got && (strict || ChallengeMethod::parse(got).is_some()) => {
             return Err(Reason::CodeChallengeMethodMismatch);
         }
+        (None, Some(_)) if challenge.is_none() => return Err(Reason::MissingCodeChallenge),
         (_, Some(got)) => ChallengeMethod::parse(got).ok_or(Reason::InvalidCodeChallengeMethod)?,
         (None, None) => ChallengeMethod::Plain,
     };
@@ -73,6 +76,17 @@ pub fn check(challenge: Option<&CodeChallenge>, verifier: Option<&str>, required
             }
         }
     }
+}
+
+/// Whether [`check`] refused.
+pub(crate) fn is_of_verifier(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PkceVerifierMissing
+            | Reason::PkceVerifierUnexpected
+            | Reason::PkceVerifierMalformed
+            | Reason::PkceMismatch
+    )
 }
 
 #[cfg(test)]

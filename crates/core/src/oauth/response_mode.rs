@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Reason;
 use super::redirect_uri::MatchedRedirectUri;
+use crate::client::Client;
+use crate::realm::Profile;
+use crate::records::RealmRecords;
 
 /// `response_mode`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -93,14 +96,21 @@ impl AuthorizeAnswer {
     }
 }
 
-/// RFC 6749 §4.1.2.1 with `iss` (RFC 9207). Order: error, error_description, state, iss (Keycloak 26.4).
+/// Whether answers to a client name the issuer (RFC 9207): a keycloak realm may leave it out for a client
+/// (`exclude.issuer.from.auth.response`).
+#[must_use]
+pub fn names_issuer(records: &RealmRecords, client: &Client) -> bool {
+    records.realm.profile() == Profile::Strict || !client.flag("exclude.issuer.from.auth.response")
+}
+
+/// RFC 6749 §4.1.2.1 with `iss` (RFC 9207), where the client wants it. Order: error, error_description, state, iss (Keycloak 26.4).
 #[must_use]
 pub fn error(
     to: MatchedRedirectUri,
     mode: ResponseMode,
     reason: &Reason,
     state: Option<&str>,
-    iss: &str,
+    iss: Option<&str>,
 ) -> AuthorizeAnswer {
     let wire = reason.wire();
     let mut params = vec![("error", wire.error.to_owned())];
@@ -110,7 +120,9 @@ pub fn error(
     if let Some(state) = state {
         params.push(("state", state.to_owned()));
     }
-    params.push(("iss", iss.to_owned()));
+    if let Some(iss) = iss {
+        params.push(("iss", iss.to_owned()));
+    }
     AuthorizeAnswer { to, mode, params }
 }
 

@@ -16,12 +16,18 @@ pub const OPENID: &str = "openid";
 /// Asks for a session that outlives the login (OIDC Core §11).
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
-/// The `scope` of a token request. A parameter without a value counts as absent (RFC 6749 §3.2); Keycloak 26.4 judges it.
+/// The `scope` of a request, as [`sent`].
 #[must_use]
 pub(crate) fn asked<'p>(records: &RealmRecords, params: &'p Params) -> Option<&'p str> {
-    match records.realm.profile() {
-        Profile::Strict => params.get("scope"),
-        Profile::Keycloak => params.raw("scope"),
+    sent(records.realm.profile(), params, "scope")
+}
+
+/// A parameter as it was sent. One without a value counts as absent (RFC 6749 §3.1, §3.2); Keycloak 26.4 judges it.
+#[must_use]
+pub(crate) fn sent<'p>(profile: Profile, params: &'p Params, name: &str) -> Option<&'p str> {
+    match profile {
+        Profile::Strict => params.get(name),
+        Profile::Keycloak => params.raw(name),
     }
 }
 
@@ -97,13 +103,15 @@ pub(crate) fn names_openid(parameter: &str) -> bool {
     parameter.split(' ').any(|word| word == OPENID)
 }
 
-/// Whether every word of a `scope` parameter is `openid` or a client scope of the client.
+/// Whether every word of a `scope` parameter is `openid` or a client scope of the client. One blank stands between two words (RFC 6749
+/// §3.3), so two blanks hold an empty word; blanks at the end hold none, and blanks alone ask for nothing (Keycloak 26.4).
 ///
 /// # Errors
-/// [`Reason::InvalidScopes`] with the parameter, also when it holds no word at all.
+/// [`Reason::InvalidScopes`] with the parameter, also when it is empty.
 pub fn validate(records: &RealmRecords, client: &Client, parameter: &str) -> Result<(), Reason> {
-    let mut words = parameter.split(' ').filter(|w| !w.is_empty()).peekable();
-    let valid = words.peek().is_some() && words.all(|word| word == OPENID || named(records, client, word).is_some());
+    let words = parameter.trim_end_matches(' ');
+    let known = |word: &str| word == OPENID || named(records, client, word).is_some();
+    let valid = if words.is_empty() { !parameter.is_empty() } else { words.split(' ').all(known) };
     if valid { Ok(()) } else { Err(Reason::InvalidScopes(parameter.to_owned())) }
 }
 
@@ -120,7 +128,8 @@ pub fn active<'a>(records: &'a RealmRecords, client: &'a Client, parameter: &str
     ActiveScopes { openid: names_openid(parameter), scopes }
 }
 
-/// RFC 6749 §6: the scopes of a refresh. What was not granted at first is dropped silently; default scopes stay (Keycloak 26.4).
+/// RFC 6749 §6: the scopes of a refresh. What was not granted at first is dropped silently; default scopes stay, and so does `openid`
+/// in a keycloak realm (Keycloak 26.4).
 ///
 /// # Errors
 /// [`Reason::InvalidScopes`] when a word is no scope of the client.
@@ -132,7 +141,9 @@ pub fn narrowed<'a>(
 ) -> Result<ActiveScopes<'a>, Reason> {
     let Some(asked) = asked else { return Ok(active(records, client, granted)) };
     validate(records, client, asked)?;
-    let both: Vec<&str> = granted.split(' ').filter(|word| asked.split(' ').any(|a| a == *word)).collect();
+    let stays = |word: &str| word == OPENID && records.realm.profile() == Profile::Keycloak;
+    let kept = |word: &&str| stays(word) || asked.split(' ').any(|a| a == *word);
+    let both: Vec<&str> = granted.split(' ').filter(kept).collect();
     Ok(active(records, client, &both.join(" ")))
 }
 
@@ -145,10 +156,20 @@ mod tests {
     fn rfc_6749_3_3_words_outside_the_clients_scopes_are_refused() {
         let records = fixture::records();
         let app = records.client("app").unwrap();
-        for good in ["openid", "openid phone", "email  openid openid", "profile"] {
+        for good in ["openid", "openid phone", "email openid openid  ", "profile", " "] {
             assert!(validate(&records, app, good).is_ok(), "{good}");
         }
-        for bad in ["nonsense", "openid nonsense", "", " ", "openid\tphone", "Openid", "foreign", "saml"] {
+        for bad in [
+            "nonsense",
+            "openid nonsense",
+            "",
+            "openid  phone",
+            " openid",
+            "openid\tphone",
+            "Openid",
+            "foreign",
+            "saml",
+        ] {
             assert_eq!(validate(&records, app, bad), Err(Reason::InvalidScopes(bad.to_owned())), "{bad}");
         }
     }
@@ -171,7 +192,7 @@ mod tests {
         for (granted, asked, expected) in [
             ("openid phone", None, Ok("openid phone profile email")),
             ("openid phone", Some("openid"), Ok("openid profile email")),
-            ("openid phone", Some("phone"), Ok("phone profile email")),
+            ("openid phone", Some("phone"), Ok("openid phone profile email")),
             ("openid", Some("openid phone"), Ok("openid profile email")),
             ("openid", Some("nonsense"), Err(Reason::InvalidScopes("nonsense".to_owned()))),
             ("openid", Some(""), Err(Reason::InvalidScopes(String::new()))),

@@ -6,11 +6,11 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::response::Response;
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
 
 use super::{Base, MAX_FORM, Peer};
-use crate::respond;
+use crate::respond::{self, html};
 use crate::state::{App, RealmView};
 use crate::watch::Halt;
 
@@ -35,8 +35,8 @@ pub(crate) enum Turned {
     TooLarge,
     /// DS-06: the body did not come in time.
     TooSlow,
-    /// No such realm.
-    UnknownRealm(HeaderMap),
+    /// No such realm, in the words of whoever asks.
+    UnknownRealm(Box<Response>),
     /// The store did not answer.
     Unavailable,
 }
@@ -49,7 +49,7 @@ impl Arrival {
         let peer = parts.extensions.get::<Peer>().cloned().unwrap_or_default();
         match app.realm(realm).await {
             Ok(Some(view)) => Ok(Self { parts, body, peer, view }),
-            Ok(None) => Err(Turned::UnknownRealm(parts.headers)),
+            Ok(None) => Err(Turned::UnknownRealm(Box::new(html::unknown_realm(app, &parts.headers)))),
             Err(_) => Err(Turned::Unavailable),
         }
     }
@@ -78,7 +78,7 @@ impl From<Turned> for Response {
             Turned::TooSlow => {
                 respond::halted(StatusCode::REQUEST_TIMEOUT, "HTTP 408 Request Timeout", Halt::BodyTooSlow)
             }
-            Turned::UnknownRealm(_) => respond::unknown_realm(),
+            Turned::UnknownRealm(response) => *response,
             Turned::Unavailable => respond::unavailable(),
         }
     }

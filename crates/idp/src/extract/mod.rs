@@ -4,7 +4,7 @@
 
 mod arrival;
 
-pub(crate) use arrival::{Arrival, Turned};
+pub(crate) use arrival::Arrival;
 
 use axum::body::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST};
@@ -79,14 +79,23 @@ fn is_loopback(host: &str) -> bool {
 /// The form of a POST. Another media type is an empty form (Keycloak 26.4: not 415). DS-12: a coded body is a broken one, for
 /// it is not inflated here and whoever stands in front might have read another form than this server.
 pub(crate) fn form(headers: &HeaderMap, body: &Bytes) -> Result<Params, BadParams> {
-    let is_form = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
-        v.split(';').next().unwrap_or(v).trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
-    });
-    if !is_form {
+    if !is_form(headers) {
         return Ok(Params::default());
     }
     let plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if headers.get_all(CONTENT_ENCODING).iter().all(plain) { Params::parse(body) } else { Err(BadParams::Malformed) }
+}
+
+/// Whether a body is called a form.
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).is_some_and(|v| {
+        v.split(';').next().unwrap_or(v).trim().eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    })
+}
+
+/// Whether a body is called something else than a form.
+pub(crate) fn is_other_media(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_TYPE) && !is_form(headers)
 }
 
 /// The query of a request.

@@ -7,6 +7,7 @@ use axum::response::Response;
 use http::Method;
 use portcullis_core::login::flow::{LoginTab, PasswordFacts, Stage};
 use portcullis_core::login::next::{self, Step};
+use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::secret::Secret;
 use portcullis_core::user::User;
@@ -42,6 +43,8 @@ async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
         {
             match login.stage.owes_second_factor() {
                 true => one_time_code::submit(cx, flow, login, &visit.form).await,
+                // Keycloak 26.4: whoever gives up sends the client a no.
+                false if visit.form.has("cancel") => steps::refuse(cx, flow, &login, Reason::AccessDenied).await,
                 false => submit(cx, flow, login, &visit.form).await,
             }
         }

@@ -34,6 +34,9 @@ pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<Stri
 }
 
 async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    if let Some(response) = visit.odd_method() {
+        return Ok(response);
+    }
     // Keycloak 26.4: nothing is there for who does not post.
     if visit.method != Method::POST && !visit.query.has("tab_id") {
         return Ok(page::not_found().await);

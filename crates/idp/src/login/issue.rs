@@ -89,7 +89,7 @@ pub(super) async fn issue(cx: &Cx<'_>, what: Issue<'_>, jar: &mut HeaderMap) -> 
     let success = Success {
         state,
         session_state: (!quiet("exclude.session.state.from.auth.response")).then_some(session.id.as_str()),
-        iss: (!quiet("exclude.issuer.from.auth.response")).then_some(issuer.as_str()),
+        iss: response_mode::names_issuer(&cx.view.records, client).then_some(issuer.as_str()),
         code: code.as_deref(),
         id_token: tokens.id.as_deref(),
         access: front.as_ref().zip(tokens.access.as_deref()).map(|(issue, token)| front::access(issue, token)),

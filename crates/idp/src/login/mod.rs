@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{any, get};
+use axum::routing::any;
 use http::HeaderMap;
 use portcullis_core::entropy;
 use portcullis_core::event::Event;
@@ -138,7 +138,7 @@ pub(crate) fn routes(router: Router<Arc<App>>, prefix: &str) -> Router<Arc<App>>
         .route(&at("/authenticate"), any(authenticate::endpoint))
         .route(&at("/required-action"), any(required_action::endpoint))
         .route(&at("/consent"), any(consent::endpoint))
-        .route(&at("/restart"), get(restart::endpoint))
-        .route(&at("/reset-credentials"), get(reset::endpoint))
+        .route(&at("/restart"), any(restart::endpoint))
+        .route(&at("/reset-credentials"), any(reset::endpoint))
         .route(&at("/{*rest}"), any(page::not_found))
 }

@@ -223,8 +223,7 @@ pub(super) fn invalid_code(cx: &Cx<'_>) -> Response {
 
 /// A realm that was switched off meanwhile, or that plain http from outside may not use (SE-32).
 pub(super) fn closed(cx: &Cx<'_>) -> Option<Response> {
-    let reason = crate::token::closed(cx.view, &cx.peer)?;
-    let mut response = authorize::show(cx, &reason, None);
+    let mut response = authorize::closed(cx, None)?;
     response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
     Some(response)
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use portcullis_core::login::flow::{LoginTab, Notice, Purpose, Stage};
 use portcullis_core::oauth::authorize::{self as law, AuthorizeRequest, Refusal};
 use portcullis_core::oauth::error::Reason;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::oauth::redirect_uri::Matching;
+use portcullis_core::oauth::response_mode;
 
 use crate::authorize;
 use crate::respond::cookies;
@@ -22,7 +23,12 @@ use super::{Cx, Visit, device, page};
 
 /// The endpoint: the tab begins again.
 pub(super) async fn endpoint(State(app): State<Arc<App>>, Path(realm): Path<String>, request: Request) -> Response {
-    Visit::answered(&app, &realm, request, async |cx, visit| again(cx, &visit.query).await).await
+    Visit::answered(&app, &realm, request, answer).await
+}
+
+async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unavailable> {
+    // Keycloak 26.4: nothing is there for who does not read.
+    if visit.method == Method::GET { again(cx, &visit.query).await } else { Ok(page::not_found().await) }
 }
 
 async fn again(cx: &Cx<'_>, query: &Params) -> Result<Response, Unavailable> {
@@ -50,7 +56,7 @@ pub(super) async fn recover(cx: &Cx<'_>, query: &Params) -> Result<Response, Una
         return Ok(over(cx, client_id, query));
     }
     match from_cookie(cx, query).await? {
-        Begun::Flow(flow, login, jar) => Ok(page::with_cookies(page::as_page(cx, to_start(cx, &flow, &login)), jar)),
+        Begun::Flow(flow, login, jar) => Ok(page::with_cookies(to_start(cx, &flow, &login), jar)),
         Begun::Answer(response) => Ok(response),
     }
 }
@@ -63,9 +69,10 @@ fn over(cx: &Cx<'_>, client_id: &str, query: &Params) -> Response {
         let profile = cx.view.records.realm.profile();
         let to = Matching { client, profile, base: &cx.base.url }.find(data.redirect_uri.as_deref()?)?;
         let (mode, state, reason) = (data.response_mode, data.state, Reason::AuthenticationExpired);
-        Some(authorize::refuse(cx, Refusal::Redirect { to, mode, state, reason }, None))
+        let names_issuer = response_mode::names_issuer(&cx.view.records, client);
+        Some(authorize::refuse(cx, Refusal::Redirect { to, mode, state, names_issuer, reason }, None))
     };
-    told().map_or_else(|| page::already_logged_in(cx), |response| page::as_page(cx, response))
+    told().unwrap_or_else(|| page::already_logged_in(cx))
 }
 
 enum Begun {

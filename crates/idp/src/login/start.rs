@@ -6,6 +6,7 @@ use portcullis_core::login::flow::{LoginTab, Purpose, Stage};
 use portcullis_core::login::next::{self, Step};
 use portcullis_core::oauth::authorize::{AuthorizeRequest, Refusal, ValidAuthorize};
 use portcullis_core::oauth::error::Reason;
+use portcullis_core::oauth::response_mode;
 
 use crate::authorize;
 use crate::respond::{self, cookies};
@@ -97,12 +98,19 @@ async fn with_session(cx: &Cx<'_>, valid: &ValidAuthorize, sso: Option<Sso>) -> 
     }
 }
 
+/// Whether the answer to a request names the issuer.
+pub(super) fn names_issuer(cx: &Cx<'_>, request: &AuthorizeRequest) -> bool {
+    let records = &cx.view.records;
+    records.client(&request.client_id).is_none_or(|client| response_mode::names_issuer(records, client))
+}
+
 fn refusal(cx: &Cx<'_>, valid: &ValidAuthorize, reason: Reason) -> Response {
     let request = valid.request();
     let refusal = Refusal::Redirect {
         to: valid.redirect().clone(),
         mode: request.response_mode,
         state: request.state.clone(),
+        names_issuer: names_issuer(cx, request),
         reason,
     };
     authorize::refuse(cx, refusal, None)

@@ -15,6 +15,7 @@ use super::address::{self, Point};
 use super::flows::{self, Closed, Flow};
 use super::issue::{Issue, Issued, issue};
 use super::page::{self, Say};
+use super::start::names_issuer;
 use super::{Cx, consent, one_time_code, restart};
 
 /// The step of a stage, by the realm as it is now.
@@ -131,7 +132,8 @@ fn tell_client(
     reason: Reason,
 ) -> Response {
     let (mode, state) = (login.request.response_mode, login.request.state.clone());
-    page::as_page(cx, authorize::refuse(cx, Refusal::Redirect { to, mode, state, reason }, None))
+    let names_issuer = names_issuer(cx, &login.request);
+    page::as_page(cx, authorize::refuse(cx, Refusal::Redirect { to, mode, state, names_issuer, reason }, None))
 }
 
 /// Shows the page for a password; its session code is the only one that is taken from now on.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use http::header::ORIGIN;
+use http::header::{CACHE_CONTROL, ORIGIN};
 use http::{HeaderMap, Method, StatusCode};
 use portcullis_core::login::flow::LoginTab;
 use portcullis_core::oauth::params::Params;
 use portcullis_core::time::Now;
 
+use crate::authorize;
 use crate::extract::{self, Arrival, Base, Peer};
+use crate::pages::security;
 use crate::respond;
 use crate::state::{App, RealmView, Unavailable};
 use crate::watch::Halt;
@@ -66,8 +68,8 @@ impl Visit {
 
     /// The login that the address of one of its forms names, or the answer where there is none to go on with.
     pub(super) async fn login(&self, cx: &Cx<'_>) -> Result<Result<(Flow, LoginTab), Response>, Unavailable> {
-        if self.method != Method::GET && self.method != Method::POST {
-            return Ok(Err(respond::wrong_method()));
+        if let Some(response) = self.odd_method() {
+            return Ok(Err(response));
         }
         if let Some(closed) = page::closed(cx) {
             return Ok(Err(closed));
@@ -76,10 +78,23 @@ impl Visit {
             return Ok(Err(page::foreign(cx)));
         }
         let Some(flow) = flows::lookup(cx, &self.query).await? else {
-            return restart::recover(cx, &self.query).await.map(Err);
+            let response = restart::recover(cx, &self.query).await?;
+            // Keycloak 26.4 answers a form with the headers of a page, whatever it is.
+            return Ok(Err(if self.method == Method::POST { page::as_page(cx, response) } else { response }));
         };
         let login = flow.tab.login().cloned();
         Ok(login.map(|login| (flow, login)).ok_or_else(|| page::invalid_code(cx)))
+    }
+
+    /// The answer to anything but GET and POST.
+    pub(super) fn odd_method(&self) -> Option<Response> {
+        let mut response = match self.method {
+            Method::GET | Method::POST => return None,
+            Method::OPTIONS => authorize::options(),
+            _ => respond::wrong_method(),
+        };
+        response.headers_mut().insert(CACHE_CONTROL, security::NO_STORE);
+        Some(response)
     }
 
     /// What the steps have at hand.

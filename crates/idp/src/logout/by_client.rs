@@ -27,6 +27,7 @@ pub(super) async fn answer(cx: &Cx<'_>, visit: &Visit) -> Result<Response, Unava
         Err(reason) => {
             let mut response = respond::uncached_error(&reason);
             watch::client(&mut response, || watch::named_client(&visit.headers, &visit.form));
+            cors::add(&mut response, &visit.headers, &cors::Allowed::Any, Some(cors::EXPOSED));
             return Ok(response);
         }
     };

@@ -2,13 +2,15 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::pages::security::{self, BrowserHeaders, Policy};
-use crate::pages::{Chrome, ErrorPage, FormPostPage, FrontChannelLogoutPage, OutOfBandPage, Page, RealmName};
+use crate::pages::{
+    Advice, Chrome, Developer, ErrorPage, FormPostPage, FrontChannelLogoutPage, OutOfBandPage, Page, RealmName, Text,
+};
 use crate::state::{App, RealmView};
-use crate::watch::{self, Why};
+use crate::watch::{self, Halt, Why};
 
 /// Header of the reference number: made by us, 32 hex digits.
 pub(crate) const TRACE: HeaderName = HeaderName::from_static("portcullis-trace");
@@ -103,4 +105,26 @@ impl<'a> Surroundings<'a> {
             headers.append(name, value);
         }
     }
+}
+
+/// No such realm: a page for a person, Keycloak's words for everybody else.
+pub(crate) fn unknown_realm(app: &App, headers: &HeaderMap) -> Response {
+    if !is_wanted(headers) {
+        return super::unknown_realm();
+    }
+    let page = ErrorPage::plain(Text::key("pageNotFound")).developer(Developer::new(Advice::Realm));
+    let mut response = Surroundings::bare(app).error(StatusCode::NOT_FOUND, &page, Halt::UnknownRealm);
+    // Keycloak 26.4 has no language where it has no realm.
+    response.headers_mut().remove(CONTENT_LANGUAGE);
+    response
+}
+
+/// Whether a person looks at the answer.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    accepts(headers, "text/html")
+}
+
+/// Whether an answer of a media type is asked for by name.
+pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+    headers.get(ACCEPT).and_then(|v| v.to_str().ok()).is_some_and(|accept| accept.contains(media_type))
 }

@@ -141,6 +141,12 @@ pub(crate) fn wrong_method() -> Response {
     halted(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed", Halt::Method)
 }
 
+/// The body is no form, where only forms are read (Keycloak 26.4).
+pub(crate) fn other_media() -> Response {
+    let text = "The content-type header value did not match the value in @Consumes";
+    halted(StatusCode::UNSUPPORTED_MEDIA_TYPE, text, Halt::Unreadable)
+}
+
 /// The generic family with its reason.
 pub(crate) fn halted(status: StatusCode, text: &str, halt: Halt) -> Response {
     let mut response = generic_error(status, text);

@@ -35,6 +35,11 @@ pub(crate) async fn after_cuts(app: &App, view: &RealmView, issue: &mut Issue<'_
 
 /// The answer's JSON.
 pub(super) async fn mint(app: &App, view: &RealmView, issue: &Issue<'_>) -> Result<Vec<u8>, Reason> {
+    if issue.is_id_alone() {
+        let key = key(view, issue.client, ID_ALGORITHM)?;
+        let id = sign(app, &key, "JWT", &issue.front_id(&uuid(&*app.entropy), Hashes::default())).await?;
+        return Ok(answer(issue, &Answer { access: id, refresh: None, id: None }));
+    }
     let access_key = key(view, issue.client, ACCESS_ALGORITHM)?;
     let payload = issue.access(&uuid(&*app.entropy));
     let access = sign(app, &access_key, access_type(issue.client), &payload.json).await?;
@@ -159,9 +164,10 @@ async fn sign(app: &App, key: &SigningKey, typ: &str, payload: &[u8]) -> Result<
 
 /// Makes sure that the realm can sign what a client wants. `true`: a key was made, so the realm must be loaded again.
 pub(crate) async fn prepare(app: &App, view: &RealmView, client: &Client) -> Result<bool, Reason> {
+    let (access, id) = (algorithm(view, client, ACCESS_ALGORITHM)?, algorithm(view, client, ID_ALGORITHM)?);
     let mut made = false;
-    for attribute in [ACCESS_ALGORITHM, ID_ALGORITHM] {
-        let algorithm = algorithm(view, client, attribute)?;
+    // Each once: what the first call made is not in this view yet.
+    for algorithm in std::iter::once(access).chain((id != access).then_some(id)) {
         made |= signer::ensure(app, view, algorithm).await.map_err(|_| Reason::Unavailable)?;
     }
     Ok(made)

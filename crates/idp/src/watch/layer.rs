@@ -16,8 +16,8 @@ use tower::{Layer, Service};
 
 use super::span::{Spanned, tell, tell_client, trace_id};
 use super::{Endpoint, Halt, Kind, Why};
-use crate::authorize::wants_html;
 use crate::panics;
+use crate::respond::html;
 use crate::respond::html::TRACE;
 use crate::state::App;
 
@@ -65,7 +65,7 @@ where
         let seen = Seen { uri: request.uri().clone(), parent: request.headers().get("traceparent").cloned() };
         let app = Arc::clone(&self.app);
         let method = request.method().clone();
-        let to_person = wants_html(request.headers());
+        let to_person = html::is_wanted(request.headers());
         let began = (app.watch.elapsed)();
         let spanned = Spanned::of(request.extensions());
         let spanned_here = spanned.is_some();

@@ -96,7 +96,7 @@ mod tests {
         let all = data::scenarios(None).unwrap();
         let names = names().unwrap();
         let steps: usize = all.iter().map(|s| s.steps.len()).sum();
-        assert!(all.len() >= 51 && steps >= 1299, "{} {steps}", all.len());
+        assert!(all.len() >= 76 && steps >= 3028, "{} {steps}", all.len());
         assert_eq!(names.len(), all.len() + steps, "names are unique");
         assert!(all.iter().rev().skip_while(|s| !s.shared()).all(data::Scenario::shared));
         assert_eq!(data::keys().unwrap().len(), 2);

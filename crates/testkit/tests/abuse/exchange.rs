@@ -44,7 +44,7 @@ async fn te_18_only_a_client_with_the_switch_to_which_the_token_was_meant_exchan
             refused(&of(&server, client, &held.access).await?, 400, "invalid_request", &format!("{house:?} {client}"));
         }
         // The switch does not help a public client, nor one to which the token was not meant.
-        for (client, expected) in [("app", (400, "invalid_request")), ("web", (403, "access_denied"))] {
+        for (client, expected) in [("app", (400, "invalid_client")), ("web", (403, "access_denied"))] {
             edit_client(&server, client, |c| {
                 c.settings.attributes.insert("standard.token.exchange.enabled".to_owned(), "true".to_owned());
             })
@@ -70,7 +70,8 @@ async fn te_18_te_32_neither_a_foreign_audience_nor_another_person_nor_another_i
             ("requested_token_type", "urn:x"),
         ] {
             let answer = exchange(&server, &held.access, &[(name, value)]).await?;
-            refused(&answer, 400, "invalid_request", &format!("{house:?} {name}={value}"));
+            let error = if value == "nobody" { "invalid_client" } else { "invalid_request" };
+            refused(&answer, 400, error, &format!("{house:?} {name}={value}"));
         }
         let both = [("audience", "service"), ("audience", "web")];
         refused(&exchange(&server, &held.access, &both).await?, 400, "invalid_request", "one of two");

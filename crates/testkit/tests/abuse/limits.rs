@@ -44,7 +44,6 @@ pub(crate) static DOORS: &[Row] = &[
         Body::Unread(404),
         &[],
     ),
-    (ROUTES, "/realms/{realm}/", "/realms/yard/", Body::Unread(405), &[]),
     (ROUTES, "", "/realms/yard", Body::Unread(405), &[]),
     (
         ROUTES,
@@ -107,8 +106,8 @@ pub(crate) static DOORS: &[Row] = &[
     (LOGIN, "/authenticate", "/realms/yard/login-actions/authenticate", Body::Form, &[]),
     (LOGIN, "/required-action", "/realms/yard/login-actions/required-action", Body::Form, &[]),
     (LOGIN, "/consent", "/realms/yard/login-actions/consent", Body::Form, &[]),
-    (LOGIN, "/restart", "/realms/yard/login-actions/restart", Body::Unread(405), &[]),
-    (LOGIN, "/reset-credentials", "/realms/yard/login-actions/reset-credentials", Body::Unread(405), &[]),
+    (LOGIN, "/restart", "/realms/yard/login-actions/restart", Body::Form, &[]),
+    (LOGIN, "/reset-credentials", "/realms/yard/login-actions/reset-credentials", Body::Form, &[]),
     (LOGIN, "/{*rest}", "/realms/yard/login-actions/x", Body::Unread(404), &[]),
     (ADMIN, "/realms", "/admin/realms", Body::Json, ALL),
     (ADMIN, "/realms/{realm}", "/admin/realms/yard", Body::Json, ALL),

@@ -30,7 +30,7 @@ const READ: [&str; 13] = [
 /// AZ-01, AZ-03: exactly one `client_id`, at most one `redirect_uri`.
 pub(super) fn client_id(draft: &mut Draft<'_>) -> Result<(), Reason> {
     let params = draft.params;
-    if params.get("client_id").is_none() || params.count("client_id") > 1 || params.count("redirect_uri") > 1 {
+    if draft.sent("client_id").is_none() || params.count("client_id") > 1 || params.count("redirect_uri") > 1 {
         return Err(Reason::InvalidRequest);
     }
     Ok(())
@@ -55,16 +55,14 @@ pub(super) fn client(draft: &mut Draft<'_>) -> Result<(), Reason> {
 
 /// RFC 9101: request objects are not taken (discovery says so), so one is never half believed.
 pub(super) fn request_object(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let sent = draft.params.get("request").or_else(|| draft.params.get("request_uri"));
+    let sent = draft.sent("request").or_else(|| draft.sent("request_uri"));
     if sent.is_some() { Err(Reason::InvalidRequest) } else { Ok(()) }
 }
 
-/// A `max_age` that is no number is a broken request; a negative one counts as absent (Keycloak 26.4).
+/// A `max_age` that is no number is a broken request; no login is younger than a negative one (Keycloak 26.4).
 pub(super) fn max_age(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    if let Some(text) = draft.params.get("max_age") {
-        let seconds: i64 = text.parse().map_err(|_| Reason::InvalidRequest)?;
-        draft.max_age = (seconds >= 0).then_some(seconds);
-    }
+    let seconds = draft.sent("max_age").map(str::parse).transpose();
+    draft.max_age = seconds.map_err(|_| Reason::InvalidRequest)?;
     Ok(())
 }
 
@@ -92,10 +90,9 @@ pub(super) fn lengths(draft: &mut Draft<'_>) -> Result<(), Reason> {
 
 /// The mode is settled first, so that later refusals travel the way the client asked for.
 pub(super) fn response_mode_word(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let response_type = draft.params.get("response_type").unwrap_or_default();
-    let front = response_type.split_whitespace().any(|w| matches!(w, "token" | "id_token"));
-    draft.mode = ResponseMode::default_of(front);
-    if let Some(word) = draft.params.get("response_mode") {
+    let response_type = ResponseType::parse(draft.params.get("response_type").unwrap_or_default());
+    draft.mode = ResponseMode::default_of(response_type.is_some_and(ResponseType::is_front));
+    if let Some(word) = draft.sent("response_mode") {
         draft.mode = ResponseMode::parse(word).ok_or(Reason::InvalidResponseMode)?;
     }
     Ok(())
@@ -112,7 +109,7 @@ pub(super) fn repeated(draft: &mut Draft<'_>) -> Result<(), Reason> {
 
 /// AZ-05: known words only, and `none` alone.
 pub(super) fn response_type(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let text = draft.params.get("response_type").ok_or(Reason::MissingResponseType)?;
+    let text = draft.sent("response_type").ok_or(Reason::MissingResponseType)?;
     draft.response_type = ResponseType::parse(text).ok_or(Reason::UnsupportedResponseType)?;
     Ok(())
 }
@@ -166,7 +163,7 @@ pub(super) fn pushed(draft: &mut Draft<'_>) -> Result<(), Reason> {
 
 /// RFC 6749 §3.3: words of the client only; in a strict realm each once (AZ-08), never more than a hundred (DS-13).
 pub(super) fn scopes(draft: &mut Draft<'_>) -> Result<(), Reason> {
-    let Some(text) = draft.params.get("scope") else { return Ok(()) };
+    let Some(text) = draft.sent("scope") else { return Ok(()) };
     let client = draft.client.ok_or(Reason::InvalidRequest)?;
     let words: Vec<&str> = text.split_whitespace().collect();
     let twice = words.iter().enumerate().any(|(i, w)| words.iter().skip(i + 1).any(|o| o == w));

@@ -302,8 +302,12 @@ fn pc_08_to_11_challenges() {
     let downgraded: &[(&str, &str)] = &[("client_id", "bound"), none[0], none[1]];
     assert_eq!(reason(Profile::Keycloak, downgraded), (true, Reason::MissingCodeChallengeMethod));
     for profile in BOTH {
+        let empty = match profile {
+            Profile::Keycloak => Reason::InvalidCodeChallenge,
+            Profile::Strict => Reason::MissingCodeChallenge,
+        };
         assert_eq!(reason(profile, &[("code_challenge", "")]), (true, Reason::MissingCodeChallenge));
-        assert_eq!(reason(profile, &[("code_challenge", ""), ("+code_challenge", "")]).1, Reason::MissingCodeChallenge);
+        assert_eq!(reason(profile, &[("code_challenge", ""), ("+code_challenge", "")]).1, empty);
         for bad in ["short", &"x".repeat(129), &"!".repeat(43)] {
             assert_eq!(reason(profile, &[("code_challenge", bad)]), (true, Reason::InvalidCodeChallenge), "{bad}");
         }
@@ -333,13 +337,13 @@ fn se_21_long_values_are_refused_before_they_are_stored() {
 fn az_28_every_refusal_names_the_issuer_and_keeps_state() {
     use crate::oauth::response_mode::error;
     for mode in ["query", "fragment", "form_post"] {
-        let Refusal::Redirect { to, mode, state, reason } =
+        let Refusal::Redirect { to, mode, state, reason, .. } =
             outcome(Profile::Strict, &[("response_mode", mode), ("scope", "nonsense"), ("state", "a&b=c#<'\"")])
                 .unwrap_err()
         else {
             panic!("a page")
         };
-        let answer = error(to, mode, &reason, state.as_deref(), "https://idp.test/realms/r");
+        let answer = error(to, mode, &reason, state.as_deref(), Some("https://idp.test/realms/r"));
         assert!(answer.params.contains(&("iss", "https://idp.test/realms/r".to_owned())));
         assert!(answer.params.contains(&("state", "a&b=c#<'\"".to_owned())));
         if mode != ResponseMode::FormPost {

@@ -39,7 +39,8 @@ pub(super) fn basic(authorization: &[&str]) -> Result<Option<(String, String)>, 
     if !scheme.eq_ignore_ascii_case("basic") {
         return Ok(None);
     }
-    let bytes = STANDARD.decode(value).map_err(|_| Reason::UndecodableClientAuthentication)?;
+    // Keycloak 26.4 takes several blanks before the value.
+    let bytes = STANDARD.decode(value.trim_start_matches(' ')).map_err(|_| Reason::UndecodableClientAuthentication)?;
     let text = String::from_utf8(bytes).map_err(|_| Reason::UndecodableClientAuthentication)?;
     let Some((id, secret)) = text.split_once(':') else { return Ok(None) };
     Ok(Some((form_decode(id)?, form_decode(secret)?)))

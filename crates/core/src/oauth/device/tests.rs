@@ -108,14 +108,20 @@ fn rfc_8628_3_1_the_table_of_the_device_endpoint() {
     let plain = [tv, ("code_challenge", CHALLENGE), ("code_challenge_method", "plain")];
     for (name, pairs, keycloak, in_strict) in [
         ("public", &[tv][..], Ok(""), Ok("")),
-        ("scope", &[tv, ("scope", "openid  phone")], Ok("openid phone"), Ok("openid phone")),
+        ("scope", &[tv, ("scope", "openid phone ")], Ok("openid phone"), Ok("openid phone")),
+        ("two blanks", &[tv, ("scope", "openid  phone")], Ok("openid phone"), Err("InvalidScopes")),
         ("confidential", &[boxed, secret], Ok(""), Ok("")),
         ("no secret", &[boxed], Err("BadClientCredentials"), Err("BadClientCredentials")),
         ("nobody", &[("client_id", "nobody")], Err("UnknownClient"), Err("UnknownClient")),
         ("no client", &[("scope", "openid")], Err("UnknownClient"), Err("UnknownClient")),
         ("disabled", &[("client_id", "off"), secret], Err("UnknownClient"), Err("UnknownClient")),
         ("no device flow", &[("client_id", "app")], Err("DeviceFlowOff"), Err("DeviceFlowOff")),
-        ("twice", &[tv, ("scope", "a"), ("scope", "a")], Err("DuplicatedParameter"), Err("DuplicatedParameter")),
+        (
+            "twice",
+            &[tv, ("scope", "a"), ("scope", "a")],
+            Err("DuplicatedDeviceParameter"),
+            Err("DuplicatedDeviceParameter"),
+        ),
         ("unknown scope", &[tv, ("scope", "openid odd")], Ok("openid"), Err("InvalidScopes")),
         ("long nonce", &[tv, ("nonce", &long)], Err("ParameterTooLong"), Err("ParameterTooLong")),
         ("many scopes", &[tv, ("scope", &many)], Err("InvalidScopes"), Err("InvalidScopes")),

@@ -127,7 +127,8 @@ fn check<'a>(
     login::active(cx, client, (session, user), issued.issued_at)?;
     let required = cx.records.realm.profile() == Profile::Strict
         || client.attribute("pkce.code.challenge.method").is_some_and(|m| !m.is_empty());
-    let _checked = pkce::check(issued.challenge.as_ref(), params.get("code_verifier"), required)?;
+    // PC-09: an empty verifier is one, too.
+    let _checked = pkce::check(issued.challenge.as_ref(), params.raw("code_verifier"), required)?;
     if !consent::still_given(cx.records, client, &issued.grant.scope, loaded.login.consent) {
         return Err(Reason::ConsentWithdrawn);
     }

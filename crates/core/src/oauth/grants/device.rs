@@ -75,6 +75,10 @@ pub fn decide<'a>(
                     writes.push(take);
                     Decision { plan: Plan::new(Lane::Gate, writes), answer: Ok(issue) }
                 }
+                // In a keycloak realm a verifier that does not fit costs nothing: the code stays with its device (Keycloak 26.4).
+                Err(reason) if pkce::is_of_verifier(&reason) && cx.records.realm.profile() == Profile::Keycloak => {
+                    refuse(cx, client, None, reason)
+                }
                 Err(reason) => refuse(cx, client, Some(take), reason),
             }
         }

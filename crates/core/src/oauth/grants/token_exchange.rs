@@ -27,7 +27,7 @@ const REFRESH_SWITCH: &str = "standard.token.exchange.enableRefreshRequestedToke
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
-const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
+pub(crate) const ID_TOKEN: &str = "urn:ietf:params:oauth:token-type:id_token";
 
 /// Parameters of other exchanges: impersonation, and tokens of other issuers.
 const UNSUPPORTED: [&str; 3] = ["requested_subject", "requested_issuer", "subject_issuer"];
@@ -72,13 +72,17 @@ pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p
     if let Some(name) = UNSUPPORTED.into_iter().chain(delegation).find(|name| params.has(name)) {
         return Err(Reason::ExchangeUnsupported(name.to_owned()));
     }
-    match params.get("subject_token_type") {
+    let profile = cx.records.realm.profile();
+    match scope::sent(profile, params, "subject_token_type") {
         None => return Err(Reason::ExchangeWithoutSubjectType),
         Some(ACCESS_TOKEN) => {}
         Some(_) => return Err(Reason::ExchangeSubjectType),
     }
-    if client.is_public() || !client.flag(SWITCH) {
+    if !client.flag(SWITCH) {
         return Err(Reason::ExchangeOff);
+    }
+    if client.is_public() {
+        return Err(Reason::ExchangePublicClient);
     }
     // TE-19: an empty subject is no subject, and never the client itself.
     let subject_token = params.get("subject_token").ok_or(Reason::ExchangeInvalidSubject)?;
@@ -92,7 +96,9 @@ pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p
     if let Some(scope) = scope {
         scope::validate(cx.records, client, scope)?;
     }
-    let audiences = params.iter().filter(|(name, value)| *name == "audience" && !value.is_empty());
+    // A parameter without a value counts as absent (RFC 6749 §3.2); Keycloak 26.4 looks for a client of no name.
+    let counts = |value: &str| profile == Profile::Keycloak || !value.is_empty();
+    let audiences = params.iter().filter(|(name, value)| *name == "audience" && counts(value));
     let audiences = audiences.map(|(_, value)| value.to_owned()).collect();
     Ok(Asked { subject_token, requested, audiences, scope })
 }
@@ -129,8 +135,11 @@ fn parties<'a>(
     if subject.holder.id != client.id && !named {
         return Err(Reason::ExchangeNotInAudience);
     }
-    if let Some(unknown) = asked.audiences.iter().find(|name| cx.records.client(name).is_none()) {
-        return Err(Reason::ExchangeAudience(unknown.clone()));
+    for name in &asked.audiences {
+        let named = cx.records.client(name).ok_or(Reason::ExchangeAudienceUnknown)?;
+        if !named.settings.enabled {
+            return Err(Reason::ExchangeAudienceDisabled);
+        }
     }
     // A refresh token lives in a stored session, and an offline one belongs to the client it was given to.
     if asked.requested == REFRESH_TOKEN && subject.session.is_none_or(|session| session.offline) {
@@ -188,7 +197,7 @@ fn give<'a>(
         issue.refresh = None;
     }
     issue.issued_token_type = Some(asked.requested);
-    // Only who asks for `openid` here gets an ID token (Keycloak 26.4).
+    // Only who asks for `openid` here gets an ID token beside it (Keycloak 26.4).
     issue.without_id = !asked.scope.is_some_and(scope::names_openid);
     narrow(&mut issue, asked)?;
     Ok((issue, writes))

@@ -27,7 +27,8 @@ pub fn answer(issue: &Issue<'_>, tokens: &Answer) -> Vec<u8> {
     if let Some(token) = &tokens.refresh {
         object.text("refresh_token", token);
     }
-    object.text("token_type", bearer_type(issue.client));
+    // RFC 8693 §2.2.1: what is no access token is no bearer either.
+    object.text("token_type", if issue.is_id_alone() { "N_A" } else { bearer_type(issue.client) });
     if let Some(token) = &tokens.id {
         object.text("id_token", token);
     }

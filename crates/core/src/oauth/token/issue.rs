@@ -9,6 +9,7 @@ use crate::ids::KeyId;
 use crate::key::{KeyStatus, RealmKey};
 use crate::oauth::error::Reason;
 use crate::oauth::grants::client_credentials;
+use crate::oauth::grants::token_exchange::ID_TOKEN;
 use crate::oauth::resource;
 use crate::oauth::scope::ActiveScopes;
 use crate::records::RealmRecords;
@@ -211,6 +212,12 @@ impl Issue<'_> {
         {
             refresh.issued_at = refresh.issued_at.max(earliest);
         }
+    }
+
+    /// Whether an ID token is all that was asked for: it stands where the access token would (RFC 8693 §2.2.1).
+    #[must_use]
+    pub fn is_id_alone(&self) -> bool {
+        self.issued_token_type == Some(ID_TOKEN)
     }
 
     pub(crate) fn facts(&self) -> Facts<'_> {

@@ -76,7 +76,7 @@ fn the_error_page_tells_person_and_developer() {
     let chrome = Chrome { trace: Some(TRACE), ..Chrome::new(&realm, "en", "/r") };
     let html = pages.render(&ErrorPage::sample(), &chrome);
     for part in [
-        "<div id=\"kc-error-message\"><p class=\"instruction\">Invalid parameter: redirect_uri</p></div>",
+        "<div id=\"kc-error-message\"><p class=\"instruction\">Invalid parameter: redirect_uri</p>",
         "The application sent a wrong request.",
         "Details for the developer",
         "<code>redirect_uri</code>",

@@ -89,9 +89,9 @@ fn one_time_code_page() {
     let form = format!("kc-otp-login-form post {ACTION}");
     let page = OtpPage { error: Some(Text::key("invalidTotpMessage")), ..OtpPage::new(ACTION) };
     let messages = [("kc-page-title", "Sign In"), ("input-error-otp-code", "Invalid authenticator code.")];
-    assert_eq!(seen(&page), expected(&messages, &[form.as_str()], &["otp:text", "login:submit"]));
+    assert_eq!(seen(&page), expected(&messages, &[form.as_str()], &["otp:text=", "login:submit"]));
     let choice = OtpPage { action: ACTION.into(), known: None, ..OtpPage::sample() };
-    let radios = ["selectedCredentialId:radio=otp-1", "selectedCredentialId:radio=otp-2", "otp:text", "login:submit"];
+    let radios = ["selectedCredentialId:radio=otp-1", "selectedCredentialId:radio=otp-2", "otp:text=", "login:submit"];
     assert_eq!(seen(&choice), expected(&messages[..1], &[form.as_str()], &radios));
 }
 
@@ -148,6 +148,8 @@ fn error_pages() {
         let developer = Developer::new(Advice::Request).parameter("p").received("r");
         assert_eq!(seen(&ErrorPage::application(message.clone(), developer)), expected(&messages, &[], &[]));
         assert_eq!(seen(&ErrorPage::server(message.clone())), expected(&messages, &[], &[]));
+        let with_link = format!("{text} « Back to Application");
+        let messages = [messages[0], ("kc-error-message", with_link.as_str())];
         assert_eq!(seen(&ErrorPage::plain(message).back_to("https://app.example/")), expected(&messages, &[], &[]));
     }
 }

@@ -120,10 +120,10 @@ fn disabled_realm(door: Door) -> Cell {
             | GrantType::Implicit,
         )
         | Door::Introspection
-        | Door::Userinfo
         | Door::Revocation => CLOSED,
+        Door::Userinfo => TOKEN,
         Door::AdminApi => ADMIN,
-        Door::SingleSignOn | Door::LoginPage => Page(403),
+        Door::SingleSignOn | Door::LoginPage => Page(400),
         Door::BrowserLogout | Door::TokenLogout => LEAVES,
     }
 }

@@ -116,16 +116,29 @@ fn pc_19_other_clients_and_other_codes_touch_nothing() {
 }
 
 #[test]
+fn pc_06_pc_07_a_verifier_that_does_not_fit_spends_the_code_of_a_strict_realm() {
+    let other = "x".repeat(43);
+    let wrong = [("device_code", "device"), ("code_verifier", other.as_str())];
+    for (realm, spent) in [(json!({}), vec![]), (strict(), vec!["TakeDevice"])] {
+        let (world, mut grant) = approved(realm);
+        challenge(&mut grant);
+        for (form, reason) in [(POLL, Reason::PkceVerifierMissing), (&wrong[..], Reason::PkceMismatch)] {
+            let decision = poll(&world, "tv", form, Some(&grant));
+            assert_eq!((names(&decision), decision.answer.unwrap_err()), (spent.clone(), reason));
+        }
+    }
+}
+
+#[test]
 fn te_16_pc_15_what_ended_since_the_yes_ends_the_grant() {
     type Change = fn(&mut World, &mut DeviceGrant);
-    let cases: [(&str, Change, Reason); 7] = [
+    let cases: [(&str, Change, Reason); 6] = [
         ("user disabled", |w, _| w.user.as_mut().unwrap().enabled = false, Reason::UserDisabled),
         ("user gone", |w, _| w.user = None, Reason::UserNotFound),
         ("another user", |_, g| replace(g, "user-bob", "session-1"), Reason::UserNotFound),
         ("logged out", |w, _| w.session = None, Reason::UserSessionNotFound),
         ("idle", |w, _| w.session.as_mut().unwrap().last_seen = START - 4000, Reason::SessionNotActive),
         ("client detached", |w, _| w.below = None, Reason::SessionWithoutClient),
-        ("a challenge without verifier", |_, g| challenge(g), Reason::PkceVerifierMissing),
     ];
     for (name, change, reason) in cases {
         let (mut world, mut grant) = approved(json!({}));
