@@ -3,6 +3,7 @@
 mod codes;
 mod consents;
 mod devices;
+mod exchanges;
 mod interleavings;
 mod passwords;
 mod refreshes;
