@@ -216,6 +216,26 @@ mod tests {
         assert_eq!(Config::parse(&format!("{GOOD}[outbound]\n{hosts}\n")).unwrap().outbound.allow.len(), 4);
     }
 
+    /// A block without a section that must be there stands for a part of a file.
+    #[test]
+    fn every_file_that_the_texts_show_is_good() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+        let guide = std::fs::read_dir(root.join("docs/guide/src")).unwrap().map(|entry| entry.unwrap().path());
+        let mut shown = 0;
+        for page in guide.chain([root.join("README.md")]) {
+            let text = std::fs::read_to_string(&page).unwrap();
+            for block in text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+                let (server, storage) = GOOD.split_once("[storage]").unwrap();
+                let server = if block.contains("[server]") { "" } else { server };
+                let storage = if block.contains("[storage]") { String::new() } else { format!("[storage]{storage}") };
+                let read = Config::parse(&format!("{server}{block}{storage}"));
+                assert!(read.is_ok(), "{}: {:?}\n{block}", page.display(), read.err());
+                shown += 1;
+            }
+        }
+        assert!(shown >= 8, "{shown} blocks");
+    }
+
     #[test]
     fn mistakes_are_told_with_their_place() {
         for (text, expected) in [
