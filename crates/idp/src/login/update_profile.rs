@@ -6,9 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::response::Response;
-use portcullis_core::entropy;
 use portcullis_core::event::Event;
-use portcullis_core::ids::EventId;
 use portcullis_core::login::flow::LoginTab;
 use portcullis_core::login::required_action::RequiredAction;
 use portcullis_core::oauth::params::Params;
@@ -209,16 +207,5 @@ fn plan(cx: &Cx<'_>, action: &RequiredAction, edited: Edited) -> Plan {
 }
 
 fn event(cx: &Cx<'_>, kind: &'static str, user: &User, details: BTreeMap<String, String>) -> Write {
-    Write::Audit(Event {
-        id: EventId::new(entropy::uuid(cx.app.entropy.as_ref())),
-        time: cx.now.millis(),
-        realm: cx.view.records.realm.id.clone(),
-        kind,
-        user: Some(user.id.clone()),
-        client: None,
-        session: None,
-        ip_address: cx.peer.ip.clone(),
-        error: None,
-        details,
-    })
+    Write::Audit(Event { user: Some(user.id.clone()), details, ..cx.event(kind) })
 }
