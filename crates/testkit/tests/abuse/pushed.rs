@@ -396,7 +396,7 @@ async fn p_14_a_pushed_request_uses_the_session_that_stands() -> Result<()> {
         let uri = handle(&server, "app", &pkce).await?;
         let silent = push(&server, "app", &pkce, &[("prompt", "none")]).await?.json();
         let silent = silent["request_uri"].as_str().context("no request_uri")?.to_owned();
-        let nobody = arrive(&mut browser, "app", &silent).await?;
+        let nobody = browser.open(&target(REALM, "app", &silent, "")).await?;
         let location = nobody.header("location").unwrap_or_default();
         assert_eq!(parameter(location, "error").as_deref(), Some("login_required"), "{house:?} AZ-09");
         let page = arrive(&mut browser, "app", &uri).await?;
