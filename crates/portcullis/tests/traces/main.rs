@@ -13,6 +13,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use portcullis::clock::{Stopwatch, SystemEntropy};
 use portcullis::listen::Listener;
@@ -169,10 +170,13 @@ async fn an_api_behind_the_guard_has_spans_and_its_refusals_the_traces_number() 
     assert_eq!(refused.status(), 401, "{}", refused.0);
     // Its guard is seen, too, once it follows what ended.
     let mut page = String::new();
-    while !page.contains("portcullis_guard_feed_state{state=\"following\"} 1\n") {
-        page = sources.text().await;
-        tokio::task::yield_now().await;
-    }
+    let follows = async {
+        while !page.contains("portcullis_guard_feed_state{state=\"following\"} 1\n") {
+            page = sources.text().await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), follows).await.expect("the guard never follows");
     for line in [
         "portcullis_guard_feed_state{state=\"stale\"} 0\n",
         "portcullis_guard_feed_sequence 0\n",
