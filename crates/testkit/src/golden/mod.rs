@@ -20,6 +20,7 @@ mod page;
 mod pattern;
 mod replay;
 mod report;
+mod shapes;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
