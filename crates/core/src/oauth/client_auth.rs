@@ -226,8 +226,8 @@ impl<'a> Claim<'a> {
 /// Unknown, disabled or unnamed clients, headers that cannot be read, and in a strict realm two methods at once.
 pub fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result<Claim<'a>, Reason> {
     let params = presented.params;
-    let basic = secret::basic(presented.authorization)?;
     let profile = records.realm.profile();
+    let basic = secret::basic(presented.authorization, profile)?;
     if profile == Profile::Strict {
         one_method(basic.as_ref(), params)?;
     }

@@ -28,8 +28,9 @@ pub(crate) async fn after_cuts(app: &App, view: &RealmView, issue: &mut Issue<'_
     // Read after the cut-off: what it ended is ended in these rows.
     let now = app.db.shared_user(realm, user).await.map_err(unavailable)?;
     let behind = app.db.session_and_client(realm, session, &issue.client.id).await.map_err(unavailable)?;
-    issue.stands(now.as_deref(), behind.as_ref())?;
-    issue.make_after(before);
+    if issue.stands(now.as_deref(), behind.as_ref())? {
+        issue.make_after(before);
+    }
     Ok(())
 }
 

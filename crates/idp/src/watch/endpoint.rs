@@ -121,9 +121,11 @@ impl Endpoint {
     }
 
     fn below(path: &str) -> Self {
+        // One at the end changes no endpoint (Keycloak 26.4).
+        let path = path.strip_suffix('/').unwrap_or(path);
         let Some(protocol) = path.strip_prefix("/protocol/openid-connect/") else {
             return match path {
-                "" | "/" => Self::Realm,
+                "" => Self::Realm,
                 "/device" | "/device/status" => Self::Device,
                 "/portcullis/revocations" => Self::Revocations,
                 _ if path.starts_with("/login-actions/") => Self::Login,
@@ -136,6 +138,7 @@ impl Endpoint {
             "token" => Self::Token,
             "ext/par/request" => Self::Pushed,
             "auth/device" => Self::Device,
+            "oauth/oob" => Self::Login,
             "revoke" => Self::Revoke,
             "token/introspect" => Self::Introspect,
             "userinfo" => Self::Userinfo,
@@ -158,6 +161,9 @@ mod tests {
         let oidc = |rest: &str| format!("/realms/acme/protocol/openid-connect/{rest}");
         for (path, endpoint, realm) in [
             (oidc("token"), Endpoint::Token, Some("acme")),
+            (oidc("token/"), Endpoint::Token, Some("acme")),
+            (oidc("token//"), Endpoint::Other, Some("acme")),
+            (oidc("oauth/oob"), Endpoint::Login, Some("acme")),
             (oidc("token/introspect"), Endpoint::Introspect, Some("acme")),
             (oidc("logout/logout-confirm"), Endpoint::Logout, Some("acme")),
             (oidc("login-status-iframe.html/init"), Endpoint::Iframe, Some("acme")),

@@ -168,7 +168,7 @@ async fn te_36_the_order_of_words_changes_nothing() -> Result<()> {
             assert_eq!(claims(&token)?["aud"], json!([A, B]), "{house:?} {resources:?}");
         }
         let mut sets = Vec::new();
-        for scope in ["openid email profile", "profile openid email", "email  profile openid"] {
+        for scope in ["openid email profile", "profile openid email", "email profile openid"] {
             let fields = [("grant_type", "client_credentials"), ("scope", scope)];
             let answer = party(&server, "service")?.token(&fields).await?;
             let claims = claims(&tokens(&answer)?.access)?;

@@ -110,7 +110,8 @@ async fn te_03_te_04_te_05_p_09_a_client_proves_itself_exactly() -> Result<()> {
             ("te_05 bad base64", vec!["Basic !!!".to_owned()], String::new(), false),
             ("te_05 stray padding", vec![format!("{good}==")], String::new(), false),
             ("te_05 invalid UTF-8", vec![latin], String::new(), false),
-            ("te_05 two blanks", vec![good.replacen(' ', "  ", 1)], String::new(), false),
+            // Recorded: Keycloak reads over them.
+            ("te_05 two blanks", vec![good.replacen(' ', "  ", 1)], String::new(), house == House::Keycloak),
             ("te_05 a comma list", vec![format!("{good}, {good}")], String::new(), false),
             ("te_05 two headers", vec![good.clone(), good.clone()], String::new(), false),
             ("te_05 not form-encoded", vec![basic(&format!("odd:{ODD_SECRET}"))], String::new(), false),

@@ -8,6 +8,7 @@ use super::Method;
 use crate::client::Client;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
+use crate::realm::Profile;
 
 /// Compares the secret. No password hash is computed: secrets are stored sealed, not hashed.
 pub(super) fn prove(client: &Client, basic: Option<&(String, String)>, params: &Params) -> Result<Method, Reason> {
@@ -28,8 +29,9 @@ pub(super) fn prove(client: &Client, basic: Option<&(String, String)>, params: &
     }
 }
 
-/// Reads `Authorization: Basic`. Another scheme and a value without colon count as absent (Keycloak 26.4).
-pub(super) fn basic(authorization: &[&str]) -> Result<Option<(String, String)>, Reason> {
+/// Reads `Authorization: Basic`. Another scheme and a value without colon count as absent (Keycloak 26.4). TE-05: a strict realm takes
+/// one blank before the value, Keycloak several.
+pub(super) fn basic(authorization: &[&str], profile: Profile) -> Result<Option<(String, String)>, Reason> {
     let header = match authorization {
         [] => return Ok(None),
         [one] => *one,
@@ -39,8 +41,11 @@ pub(super) fn basic(authorization: &[&str]) -> Result<Option<(String, String)>, 
     if !scheme.eq_ignore_ascii_case("basic") {
         return Ok(None);
     }
-    // Keycloak 26.4 takes several blanks before the value.
-    let bytes = STANDARD.decode(value.trim_start_matches(' ')).map_err(|_| Reason::UndecodableClientAuthentication)?;
+    let value = match profile {
+        Profile::Keycloak => value.trim_start_matches(' '),
+        Profile::Strict => value,
+    };
+    let bytes = STANDARD.decode(value).map_err(|_| Reason::UndecodableClientAuthentication)?;
     let text = String::from_utf8(bytes).map_err(|_| Reason::UndecodableClientAuthentication)?;
     let Some((id, secret)) = text.split_once(':') else { return Ok(None) };
     Ok(Some((form_decode(id)?, form_decode(secret)?)))

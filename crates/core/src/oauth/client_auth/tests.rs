@@ -98,6 +98,8 @@ fn te_02_te_06_a_strict_realm_takes_one_method_and_one_name() {
     let good = header(&format!("web:{ENCODED}"));
     let (id, secret) = (("client_id", "web"), ("client_secret", SECRET));
     let unread = Err(Reason::UndecodableClientAuthentication);
+    let blanks = good.replacen("Basic ", "Basic  ", 1);
+    assert_eq!(attempt(&records, &[&blanks], &[]), unread, "te_05");
     for (form, expected) in [
         (vec![id, secret], unread.clone()),
         (vec![("client_id", "app")], unread.clone()),

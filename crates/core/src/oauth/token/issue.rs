@@ -185,21 +185,25 @@ pub(crate) fn issue<'a>(
 }
 
 impl Issue<'_> {
-    /// Whether those behind the tokens still stand, by rows that were read after the plan was applied.
+    /// Whether those behind the tokens still stand, by rows that were read after the plan was applied. `false`: the client's part of
+    /// the session is over, as it is for who refreshed first when others come with the same token (RT-01): the tokens are given, and
+    /// keep a date at which they are dead.
     ///
     /// # Errors
-    /// [`Reason::UserDisabled`](crate::oauth::error::Reason::UserDisabled): the account is gone or switched off;
-    /// [`Reason::SessionNotActive`](crate::oauth::error::Reason::SessionNotActive): the session is over, or the client's part of it.
+    /// [`Reason::UserDisabled`]: the account is gone or switched off; [`Reason::SessionNotActive`]: the session is over.
     pub fn stands(
         &self,
         user: Option<&User>,
         behind: Option<&(UserSession, Option<ClientSession>)>,
-    ) -> Result<(), crate::oauth::error::Reason> {
+    ) -> Result<bool, Reason> {
         if !user.is_some_and(|user| user.id == self.user.id && user.enabled) {
-            return Err(crate::oauth::error::Reason::UserDisabled);
+            return Err(Reason::UserDisabled);
         }
-        let parts = behind.is_some_and(|(session, below)| session.id == self.session.id && below.is_some());
-        if self.transient || parts { Ok(()) } else { Err(crate::oauth::error::Reason::SessionNotActive) }
+        if self.transient {
+            return Ok(true);
+        }
+        let below = behind.filter(|(session, _)| session.id == self.session.id).map(|(_, below)| below);
+        below.map(Option::is_some).ok_or(Reason::SessionNotActive)
     }
 
     /// Tokens of the user up to `before` (seconds) are dead: these are made the second after, so that they live. Only for what

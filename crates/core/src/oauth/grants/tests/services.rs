@@ -33,7 +33,7 @@ fn te_34_rfc_6749_4_4_3_nothing_is_stored_and_no_session_or_refresh_token_is_giv
         let decision = decide(&world, "service", &[("scope", "openid")], Some(&user));
         assert_eq!(names(&decision), Vec::<&str>::new());
         let issue = decision.answer.unwrap();
-        assert_eq!(issue.stands(Some(&user), None), Ok(()), "without a session there is none to look for");
+        assert_eq!(issue.stands(Some(&user), None), Ok(true), "without a session there is none to look for");
         assert_eq!(issue.stands(None, None), Err(Reason::UserDisabled));
         let access = json_of(&issue.access("u").json);
         assert_eq!((&access["jti"], &access["sub"]), (&json!("trrtcc:u"), &json!("user-of-service")));
