@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
 /// Why a JSON text is refused.
@@ -135,12 +136,13 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let inner = self.deeper()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
-                self.found.replace((JsonFault::DuplicateMember, Some(name)));
-                return Err(A::Error::custom("duplicate member"));
-            }
-            let value = members.next_value_seed(inner)?;
-            object.insert(name, value);
+            match object.entry(name) {
+                Entry::Vacant(place) => place.insert(members.next_value_seed(inner)?),
+                Entry::Occupied(first) => {
+                    self.found.replace((JsonFault::DuplicateMember, Some(first.key().clone())));
+                    return Err(A::Error::custom("duplicate member"));
+                }
+            };
         }
         Ok(Value::Object(object))
     }
