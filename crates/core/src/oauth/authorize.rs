@@ -22,7 +22,6 @@ use super::redirect_uri::{MatchedRedirectUri, Matching};
 use super::resource;
 use super::response_mode::{self, ResponseMode};
 use super::response_type::ResponseType;
-use super::scope;
 use crate::client::Client;
 use crate::flow::CodeChallenge;
 use crate::ids::{ClientUuid, UserId};
@@ -292,7 +291,7 @@ impl<'a> Draft<'a> {
 
     /// A parameter as it was sent, empty or not as the profile has it.
     fn sent(&self, name: &str) -> Option<&'a str> {
-        scope::sent(self.profile(), self.params, name)
+        self.params.sent(self.profile(), name)
     }
 
     fn matching(&self, client: &'a Client) -> Matching<'a> {

@@ -16,7 +16,6 @@ use crate::client::Client;
 use crate::ids::RealmId;
 use crate::oauth::error::Reason;
 use crate::oauth::params::Params;
-use crate::oauth::scope;
 use crate::pending::SpentKind;
 use crate::plan::Write;
 use crate::realm::Profile;
@@ -233,7 +232,7 @@ pub fn claim<'a>(records: &'a RealmRecords, presented: &Presented<'_>) -> Result
     }
     let enabled = |id: &str| records.client(id).filter(|c| c.settings.enabled).ok_or(Reason::UnknownClient);
     // Keycloak 26.4: a client_id without a value names nobody, and nothing else does then.
-    let named = scope::sent(profile, params, "client_id");
+    let named = params.sent(profile, "client_id");
     let client = match named.or(basic.as_ref().map(|(id, _)| id.as_str())) {
         Some(id) => enabled(id)?,
         None => {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::realm::Profile;
+
 /// Most parameters one request may carry (DS-02).
 pub const MAX_PARAMETERS: usize = 100;
 
@@ -53,6 +55,15 @@ impl Params {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.raw(name).filter(|v| !v.is_empty())
+    }
+
+    /// A parameter as it was sent. One without a value counts as absent (RFC 6749 §3.1, §3.2); Keycloak 26.4 judges it.
+    #[must_use]
+    pub(crate) fn sent(&self, profile: Profile, name: &str) -> Option<&str> {
+        match profile {
+            Profile::Strict => self.get(name),
+            Profile::Keycloak => self.raw(name),
+        }
     }
 
     /// The value of `name`, empty or not. Of repetitions the first.

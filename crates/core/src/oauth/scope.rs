@@ -16,19 +16,10 @@ pub const OPENID: &str = "openid";
 /// Asks for a session that outlives the login (OIDC Core §11).
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
-/// The `scope` of a request, as [`sent`].
+/// The `scope` of a request, as [`Params::sent`].
 #[must_use]
 pub(crate) fn asked<'p>(records: &RealmRecords, params: &'p Params) -> Option<&'p str> {
-    sent(records.realm.profile(), params, "scope")
-}
-
-/// A parameter as it was sent. One without a value counts as absent (RFC 6749 §3.1, §3.2); Keycloak 26.4 judges it.
-#[must_use]
-pub(crate) fn sent<'p>(profile: Profile, params: &'p Params, name: &str) -> Option<&'p str> {
-    match profile {
-        Profile::Strict => params.get(name),
-        Profile::Keycloak => params.raw(name),
-    }
+    params.sent(records.realm.profile(), "scope")
 }
 
 /// The client scopes that a request put in force.

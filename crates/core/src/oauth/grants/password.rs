@@ -34,7 +34,7 @@ pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p
         scope::validate(cx.records, client.client(), asked)?;
     }
     let scope = asked.unwrap_or_default();
-    let username = scope::sent(cx.records.realm.profile(), params, "username").ok_or(Reason::MissingUsername)?;
+    let username = params.sent(cx.records.realm.profile(), "username").ok_or(Reason::MissingUsername)?;
     Ok(Asked { username, password: params.raw("password").unwrap_or_default(), scope })
 }
 

@@ -73,7 +73,7 @@ pub fn admit<'p>(cx: &Context<'_>, client: &AuthenticatedClient<'_>, params: &'p
         return Err(Reason::ExchangeUnsupported(name.to_owned()));
     }
     let profile = cx.records.realm.profile();
-    match scope::sent(profile, params, "subject_token_type") {
+    match params.sent(profile, "subject_token_type") {
         None => return Err(Reason::ExchangeWithoutSubjectType),
         Some(ACCESS_TOKEN) => {}
         Some(_) => return Err(Reason::ExchangeSubjectType),
